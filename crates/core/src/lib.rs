@@ -1,0 +1,2 @@
+//! The pure domain of affectd: no I/O, no clocks, no threads.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! A safe, thin binding to the TensorFlow Lite C library.
