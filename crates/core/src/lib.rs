@@ -1,2 +1,25 @@
-//! The pure domain of affectd: no I/O, no clocks, no threads.
+//! The pure domain of affectd: what the daemon and the trainer share.
+//!
+//! No I/O, no clock, no threads: data, time and randomness come in as arguments, so every rule can be tested as a
+//! table. The way of the data through the modules:
+//!
+//! ```text
+//! Picture ──preprocess──> tensor ··· heads ──detection──> Face ──tracker──> Track ──sampling──> whose turn
+//!     Reading ──window──> Window ──statistics──> GroupStatistics ──gate──> Verdict ──report──> payload
+//! ```
 #![forbid(unsafe_code)]
+
+pub mod descriptor;
+pub mod detection;
+pub mod expression;
+pub mod gate;
+pub mod geometry;
+pub mod manifest;
+pub mod mood;
+pub mod preprocess;
+pub mod random;
+pub mod report;
+pub mod sampling;
+pub mod statistics;
+pub mod tracker;
+pub mod window;

@@ -1,0 +1,254 @@
+//! Follows faces from frame to frame by the overlap of their boxes, with a short memory.
+//!
+//! A track is "the same person" for as long as one window. Its identity is a random number that says
+//! nothing about the face, and is drawn anew when the window ends ([`Tracker::end_window`]): nothing that
+//! could link a person across windows leaves this module, but one bit, *carried*, which the privacy gate
+//! needs to see how far two groups differ.
+
+use std::time::Duration;
+
+use crate::geometry::Rect;
+use crate::random::Random;
+
+/// A person's name for one window: a random number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrackId(pub u64);
+
+/// How tracks are kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrackSettings {
+    /// Least overlap (intersection over union) between a track's last box and a face, 0..=1.
+    pub iou: f32,
+    /// How long a track waits unseen before it is forgotten.
+    pub memory: Duration,
+    /// In how many frames of a window a track must have been seen to count as a person. 1 for stills.
+    pub confirm_frames: u32,
+}
+
+/// One person, as far as the tracker can tell.
+#[derive(Debug, Clone)]
+pub struct Track {
+    id: TrackId,
+    rect: Rect,
+    last_seen: Duration,
+    frames_in_window: u32,
+    known_in_window: bool,
+    carried: bool,
+    /// When the next classification is due.
+    pub(crate) due: Duration,
+    /// When the last classification was.
+    pub(crate) last_read: Option<Duration>,
+}
+
+impl Track {
+    /// The identity in this window.
+    #[must_use]
+    pub fn id(&self) -> TrackId {
+        self.id
+    }
+
+    /// Where the face was last seen.
+    #[must_use]
+    pub fn rect(&self) -> &Rect {
+        &self.rect
+    }
+
+    /// Whether this person's expression was part of the previous window.
+    #[must_use]
+    pub fn carried(&self) -> bool {
+        self.carried
+    }
+
+    /// Notes that the expression was read with confidence in this window.
+    pub fn note_known(&mut self) {
+        self.known_in_window = true;
+    }
+}
+
+/// All tracks of one camera.
+#[derive(Debug)]
+pub struct Tracker {
+    settings: TrackSettings,
+    tracks: Vec<Track>,
+    /// Candidate pairs (overlap, track, face) of one frame; kept for its memory.
+    pairs: Vec<(f32, usize, usize)>,
+}
+
+impl Tracker {
+    /// A tracker without tracks.
+    #[must_use]
+    pub fn new(settings: TrackSettings) -> Self {
+        Self {
+            settings,
+            tracks: Vec::new(),
+            pairs: Vec::new(),
+        }
+    }
+
+    /// Takes the faces of the frame at `at` in and returns the tracks, those that are in this frame first, and
+    /// how many these are. The best overlap is matched first; a face without a match starts a track.
+    pub fn update(&mut self, at: Duration, faces: &[Rect], random: Random<'_>) -> (&mut [Track], usize) {
+        let memory = self.settings.memory;
+        self.tracks
+            .retain(|track| at.saturating_sub(track.last_seen) <= memory);
+        self.match_faces(at, faces);
+        for face in faces {
+            // A face that was matched has a track with just this box and time.
+            if !self
+                .tracks
+                .iter()
+                .any(|track| track.last_seen == at && track.rect == *face)
+            {
+                self.tracks.push(Track {
+                    id: TrackId(random()),
+                    rect: *face,
+                    last_seen: at,
+                    frames_in_window: 1,
+                    known_in_window: false,
+                    carried: false,
+                    due: at,
+                    last_read: None,
+                });
+            }
+        }
+        self.tracks.sort_by_key(|track| track.last_seen != at);
+        let present = self
+            .tracks
+            .iter()
+            .take_while(|track| track.last_seen == at)
+            .count();
+        (&mut self.tracks, present)
+    }
+
+    fn match_faces(&mut self, at: Duration, faces: &[Rect]) {
+        self.pairs.clear();
+        for (t, track) in self.tracks.iter().enumerate() {
+            for (f, face) in faces.iter().enumerate() {
+                let overlap = track.rect.iou(face);
+                if overlap >= self.settings.iou && overlap > 0.0 {
+                    self.pairs.push((overlap, t, f));
+                }
+            }
+        }
+        self.pairs.sort_by(|a, b| b.0.total_cmp(&a.0));
+        // Greedy: the best pair takes its track and its face out of the game.
+        let mut next = 0;
+        while next < self.pairs.len() {
+            let (_, t, f) = self.pairs[next];
+            let track = &mut self.tracks[t];
+            track.rect = faces[f];
+            track.last_seen = at;
+            track.frames_in_window += 1;
+            next += 1;
+            let mut kept = next;
+            for i in next..self.pairs.len() {
+                let pair = self.pairs[i];
+                if pair.1 != t && pair.2 != f {
+                    self.pairs[kept] = pair;
+                    kept += 1;
+                }
+            }
+            self.pairs.truncate(kept);
+        }
+    }
+
+    /// Ends the window: every track gets a new random identity and keeps only whether it contributed.
+    pub fn end_window(&mut self, random: Random<'_>) {
+        for track in &mut self.tracks {
+            track.id = TrackId(random());
+            track.carried = track.known_in_window && track.frames_in_window >= self.settings.confirm_frames;
+            track.known_in_window = false;
+            track.frames_in_window = 0;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::seeded;
+
+    const SETTINGS: TrackSettings = TrackSettings {
+        iou: 0.3,
+        memory: Duration::from_secs(1),
+        confirm_frames: 2,
+    };
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn face(x: f32) -> Rect {
+        Rect {
+            x,
+            y: 0.0,
+            w: 40.0,
+            h: 40.0,
+        }
+    }
+
+    fn ids(tracker: &mut Tracker, ms: u64, faces: &[Rect], random: Random<'_>) -> Vec<TrackId> {
+        let (tracks, present) = tracker.update(at(ms), faces, random);
+        let of = |rect: &Rect| tracks[..present].iter().find(|t| t.rect() == rect).unwrap().id();
+        assert_eq!(present, faces.len());
+        faces.iter().map(of).collect()
+    }
+
+    #[test]
+    fn two_people_who_move_keep_their_tracks() {
+        let mut random = seeded(1);
+        let mut tracker = Tracker::new(SETTINGS);
+        let first = ids(&mut tracker, 0, &[face(0.0), face(100.0)], &mut random);
+        // The detector's order may change at any time.
+        let second = ids(&mut tracker, 100, &[face(110.0), face(10.0)], &mut random);
+        assert_eq!(second, [first[1], first[0]]);
+        assert_ne!(first[0], first[1]);
+    }
+
+    #[test]
+    fn the_best_overlap_wins() {
+        let mut random = seeded(2);
+        let mut tracker = Tracker::new(SETTINGS);
+        let first = ids(&mut tracker, 0, &[face(0.0), face(20.0)], &mut random);
+        let second = ids(&mut tracker, 100, &[face(18.0), face(2.0)], &mut random);
+        assert_eq!(second, [first[1], first[0]]);
+    }
+
+    #[test]
+    fn a_track_is_remembered_for_its_memory_and_no_longer() {
+        let mut random = seeded(3);
+        let mut tracker = Tracker::new(SETTINGS);
+        let first = ids(&mut tracker, 0, &[face(0.0)], &mut random);
+        ids(&mut tracker, 500, &[], &mut random);
+        assert_eq!(ids(&mut tracker, 1000, &[face(5.0)], &mut random), first);
+        assert_ne!(ids(&mut tracker, 2001, &[face(5.0)], &mut random), first);
+    }
+
+    #[test]
+    fn identities_are_gone_with_the_window() {
+        let mut random = seeded(4);
+        let mut tracker = Tracker::new(SETTINGS);
+        let first = ids(&mut tracker, 0, &[face(0.0)], &mut random);
+        ids(&mut tracker, 100, &[face(0.0)], &mut random);
+        tracker.end_window(&mut random);
+        let second = ids(&mut tracker, 200, &[face(0.0)], &mut random);
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn only_a_confirmed_and_read_track_is_carried() {
+        for (frames, known, expected) in [(2, true, true), (1, true, false), (2, false, false)] {
+            let mut random = seeded(5);
+            let mut tracker = Tracker::new(SETTINGS);
+            for frame in 0..frames {
+                let (tracks, _) = tracker.update(at(frame * 100), &[face(0.0)], &mut random);
+                if known {
+                    tracks[0].note_known();
+                }
+            }
+            tracker.end_window(&mut random);
+            let (tracks, _) = tracker.update(at(300), &[face(0.0)], &mut random);
+            assert_eq!(tracks[0].carried(), expected, "{frames} frames, known: {known}");
+        }
+    }
+}
