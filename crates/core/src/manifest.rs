@@ -384,7 +384,7 @@ fn check_quantisation(
         None => found.push(format!(
             "{place} is {element}, so it needs quantisation = {{ scale, zero_point }}."
         )),
-        Some(q) if !(q.scale.is_normal() && q.scale > 0.0) || !range.contains(&q.zero_point) => {
+        Some(q) if !(q.scale.is_normal() && q.scale > 0.0 && range.contains(&q.zero_point)) => {
             found.push(format!(
                 "{place} has scale {} and zero point {}: out of range.",
                 q.scale, q.zero_point
