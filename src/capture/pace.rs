@@ -1,0 +1,138 @@
+//! The capture thread: reads a source at its pace and fills the mailbox; opens it again when it was lost.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{Frame, Image, Mailbox, Source, SourceError, open};
+
+/// How long a lost source is left alone before it is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+/// The longest sleep before the stop flag is looked at again.
+const NAP: Duration = Duration::from_millis(50);
+
+/// How a source is played.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Pace {
+    /// Frames per second.
+    pub(crate) fps: f64,
+    /// Whether frames come when their time has come, or as soon as the last one was looked at.
+    pub(crate) realtime: bool,
+    /// Whether the source starts again at its end.
+    pub(crate) repeat: bool,
+    /// Whether a source that is lost or not there yet is waited for.
+    pub(crate) wait_for_source: bool,
+}
+
+/// What the capture thread tells, each once per change.
+#[derive(Debug)]
+pub(crate) enum CaptureEvent {
+    /// Frames come.
+    Streaming,
+    /// The source is lost, or one picture of it.
+    Trouble(SourceError),
+}
+
+/// Plays the source at `path` into the mailbox until it ends, fails or `stop` is set, then closes the mailbox.
+/// Frame times count from `origin`.
+///
+/// # Errors
+/// [`SourceError`] of a source that is lost, unless the pace says to wait for it.
+pub(crate) fn capture_loop(
+    path: &Path,
+    pace: Pace,
+    origin: Instant,
+    mailbox: &Mailbox,
+    stop: &AtomicBool,
+    mut tell: impl FnMut(CaptureEvent),
+) -> Result<(), SourceError> {
+    let mut player = Player { pace, origin, mailbox, stop, number: 0 };
+    let result = loop {
+        let played = open(path, pace.fps).and_then(|mut source| {
+            tell(CaptureEvent::Streaming);
+            player.play(source.as_mut(), &mut tell)
+        });
+        match played {
+            Err(error) if pace.wait_for_source && !stop.load(Ordering::Relaxed) => {
+                tell(CaptureEvent::Trouble(error));
+                player.sleep_until(Instant::now() + RETRY);
+                player.catch_up();
+            }
+            other => break other,
+        }
+        if stop.load(Ordering::Relaxed) {
+            break Ok(());
+        }
+    };
+    mailbox.close();
+    result
+}
+
+struct Player<'a> {
+    pace: Pace,
+    origin: Instant,
+    mailbox: &'a Mailbox,
+    stop: &'a AtomicBool,
+    /// Number of the next frame since the stream began, lost ones included.
+    number: u64,
+}
+
+impl Player<'_> {
+    fn play(
+        &mut self,
+        source: &mut dyn Source,
+        tell: &mut impl FnMut(CaptureEvent),
+    ) -> Result<(), SourceError> {
+        let mut given_in_this_round = false;
+        while !self.stop.load(Ordering::Relaxed) {
+            match source.next() {
+                Ok(Some(image)) => {
+                    given_in_this_round = true;
+                    self.give(image);
+                }
+                // A source without a single picture is not repeated: that would spin for ever.
+                Ok(None) if self.pace.repeat && given_in_this_round => {
+                    given_in_this_round = false;
+                    source.rewind()?;
+                }
+                Ok(None) => return Ok(()),
+                Err(error) if error.is_one_picture() => {
+                    self.number += 1;
+                    tell(CaptureEvent::Trouble(error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn give(&mut self, image: Image) {
+        let at = Duration::from_secs_f64(self.number as f64 / self.pace.fps);
+        self.number += 1;
+        let frame = Frame { at, image };
+        if self.pace.realtime {
+            self.sleep_until(self.origin + at);
+            self.mailbox.put_newest(frame);
+        } else {
+            self.mailbox.put_waiting(frame);
+        }
+    }
+
+    /// After a pause, goes on at the frame whose time is now.
+    fn catch_up(&mut self) {
+        if self.pace.realtime {
+            let now = (self.origin.elapsed().as_secs_f64() * self.pace.fps).ceil() as u64;
+            self.number = self.number.max(now);
+        }
+    }
+
+    fn sleep_until(&self, when: Instant) {
+        while !self.stop.load(Ordering::Relaxed) {
+            let left = when.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            std::thread::sleep(left.min(NAP));
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `affectd check`: would it run? Every finding at once, before anybody climbs a ladder.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use super::{ConfigFiles, Exit, Failure, print, start_log};
+use crate::capture;
+use crate::config::Config;
+use crate::setup::{Setup, device};
+
+/// How long the broker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigFiles,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let config = arguments.config.load()?;
+    start_log(config.log.level);
+    print("ok      configuration")?;
+    for warning in config.warnings() {
+        print(format_args!("warning {warning}"))?;
+    }
+    print(format_args!("ok      device id `{}`", device(&config)))?;
+    // The gravest finding gives the exit code.
+    let mut worst: Option<Exit> = None;
+    let findings = [
+        ("models", Exit::Config, models(&config)),
+        ("source", Exit::NoInput, source(&config)),
+        ("broker", Exit::Unavailable, broker(&config)),
+    ];
+    for (what, exit, finding) in findings {
+        match finding {
+            Ok(text) => print(format_args!("ok      {what}: {text}"))?,
+            Err(error) => {
+                print(format_args!("error   {what}: {error:#}"))?;
+                worst = worst.or(Some(exit));
+            }
+        }
+    }
+    match worst {
+        None => Ok(()),
+        Some(exit) => Err(Failure::new(exit, anyhow::anyhow!("not ready: see the errors above."))),
+    }
+}
+
+fn models(config: &Config) -> anyhow::Result<String> {
+    let info = Setup::open(config)?.info(config)?;
+    let one = |m: &affect_core::report::ModelInfo| {
+        format!("{} ({} of {} operators on {})", m.id, m.operators_delegated, m.operators, m.delegate)
+    };
+    Ok(format!("{}, {}, {}", info.runtime, one(&info.detector), one(&info.model)))
+}
+
+fn source(config: &Config) -> anyhow::Result<String> {
+    let Some(path) = &config.camera.source else {
+        anyhow::bail!("[camera] source is not set: give a folder of pictures, a picture, an .mjpeg or a video file.");
+    };
+    let mut source = capture::open(path, config.camera.fps)?;
+    match source.next()? {
+        Some(_) => Ok(format!("`{}` gives pictures", path.display())),
+        None => anyhow::bail!("`{}` gives no picture.", path.display()),
+    }
+}
+
+fn broker(config: &Config) -> anyhow::Result<String> {
+    let (host, port) = (config.mqtt.host.as_str(), config.mqtt.port);
+    let advice = "check [mqtt] host and port, and that the broker runs; affectd itself would keep trying";
+    let addresses = (host, port)
+        .to_socket_addrs()
+        .map_err(|e| anyhow::anyhow!("the name `{host}` is not found ({e}): {advice}."))?;
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(_) => return Ok(format!("{host}:{port} answers")),
+            Err(error) => last = Some(error),
+        }
+    }
+    let why = last.map_or_else(|| "it has no address".to_owned(), |e| e.to_string());
+    anyhow::bail!("{host}:{port} does not answer ({why}): {advice}.")
+}

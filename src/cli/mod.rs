@@ -1,0 +1,177 @@
+//! The command line: one file per subcommand. Data goes to standard output, the log to standard error.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use clap::{Parser, Subcommand};
+use signal_hook::consts::TERM_SIGNALS;
+
+use crate::capture::SourceError;
+use crate::config::{self, Config};
+use crate::setup::SetupError;
+
+mod bench;
+mod check;
+mod configuration;
+mod demo;
+mod model;
+mod replay;
+mod run;
+
+/// How a group of people feels, from a camera, over MQTT: never an image, an identity or one person.
+#[derive(Debug, Parser)]
+#[command(name = "affectd", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon.
+    Run(run::Arguments),
+    /// Play the bundled clip through the whole daemon, with an MQTT broker of its own on this machine.
+    Demo(demo::Arguments),
+    /// Play pictures or a video and print one report per line.
+    Replay(replay::Arguments),
+    /// Check configuration, models, source and broker.
+    Check(check::Arguments),
+    /// Print the configuration template, the configuration in effect, or a JSON Schema.
+    Config(configuration::Arguments),
+    /// Time every stage on this machine.
+    Bench(bench::Arguments),
+    /// Show a model, check its file against its manifest and run its golden vectors.
+    Model(model::Arguments),
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, clap::Args)]
+struct ConfigFiles {
+    /// Configuration file; may be given several times, later ones win. [default: /etc/affectd/affectd.toml]
+    #[arg(short, long = "config", value_name = "FILE")]
+    config: Vec<PathBuf>,
+}
+
+impl ConfigFiles {
+    fn load(&self) -> Result<Config, Failure> {
+        let default = [PathBuf::from("/etc/affectd/affectd.toml")];
+        let files = if self.config.is_empty() { &default[..] } else { &self.config[..] };
+        config::load(files, config::environment()).map_err(|error| Failure::new(Exit::Config, error))
+    }
+}
+
+/// Exit codes of sysexits.h.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Exit {
+    Usage = 64,
+    NoInput = 66,
+    Unavailable = 69,
+    Software = 70,
+    Io = 74,
+    Config = 78,
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self { exit, error: error.into() }
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        Self::new(Exit::Config, error)
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Self::new(Exit::NoInput, error)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::Io, error)
+    }
+}
+
+/// Reads the arguments, runs the command and gives the exit code.
+pub(crate) fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors.
+            let exit = if error.use_stderr() { Exit::Usage as u8 } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(exit);
+        }
+    };
+    let result = match arguments.command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Config(arguments) => configuration::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Model(arguments) => model::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { error, .. }) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(Failure { exit, error }) => {
+            // Nothing is left to be done if even standard error is closed.
+            let _ = writeln!(std::io::stderr(), "affectd: {error:#}");
+            ExitCode::from(exit as u8)
+        }
+    }
+}
+
+/// Whoever reads our output has seen enough (`affectd replay … | head -1`).
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+/// Writes a line to standard output.
+fn print(line: impl Display) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+/// Starts the log on standard error. Systemd adds the time itself, so a time is written only for people.
+fn start_log(level: config::Level) {
+    let for_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let mut builder = env_logger::Builder::new();
+    builder.filter_level(level.into()).filter_module("rumqttd", log::LevelFilter::Error);
+    builder.format(move |out, record| {
+        if !for_journal {
+            write!(out, "{} ", humantime::format_rfc3339_seconds(std::time::SystemTime::now()))?;
+        }
+        writeln!(out, "{:<5} {}", record.level(), record.args())
+    });
+    // A second start changes nothing, and is no error.
+    let _ = builder.try_init();
+}
+
+/// A flag that SIGTERM, SIGINT and SIGQUIT set. A second signal ends the program at once.
+fn stop_flag() -> std::io::Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in TERM_SIGNALS {
+        signal_hook::flag::register_conditional_shutdown(*signal, 128 + *signal, Arc::clone(&stop))?;
+        signal_hook::flag::register(*signal, Arc::clone(&stop))?;
+    }
+    Ok(stop)
+}

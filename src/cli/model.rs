@@ -1,0 +1,92 @@
+//! `affectd model`: what a model is, and whether it is what it says.
+
+use std::path::PathBuf;
+
+use affect_core::manifest::{Manifest, Task};
+use affect_tflite::{Delegate, Delegation, Interpreter, Options, Runtime};
+
+use super::{Exit, Failure, print, start_log};
+use crate::config::Level;
+use crate::golden;
+use crate::models::LoadedModel;
+use crate::place;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The model's folder, or its name.
+    path: String,
+    /// The TensorFlow Lite library, if not in one of the usual places.
+    #[arg(long, value_name = "FILE")]
+    runtime: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    start_log(Level::Warn);
+    let bad = |error: anyhow::Error| Failure::new(Exit::Config, error);
+    let given = PathBuf::from(&arguments.path);
+    let folder =
+        if given.is_dir() { given } else { place::model(&arguments.path, None).map_err(|e| bad(e.into()))? };
+    let model = LoadedModel::open(&folder).map_err(|e| bad(e.into()))?;
+    for line in describe(&model.manifest) {
+        print(line)?;
+    }
+    print("file       matches its manifest: SHA-256, structure, tensors, quantisation")?;
+    let path = place::runtime(arguments.runtime.as_deref()).map_err(|e| bad(e.into()))?;
+    let runtime = Runtime::load(&path).map_err(|e| bad(e.into()))?;
+    let options = Options { threads: 1, delegate: Delegate::Xnnpack };
+    let interpreter = Interpreter::new(&runtime, &model.file, &options).map_err(|e| bad(e.into()))?;
+    print(format_args!(
+        "delegate   TensorFlow Lite {} with XNNPACK takes {}",
+        runtime.version(),
+        taken(&interpreter.delegation())
+    ))?;
+    let outcomes = golden::run(&runtime, &model, &options).map_err(|e| bad(e.into()))?;
+    let mut wrong = 0;
+    for outcome in &outcomes {
+        wrong += usize::from(!outcome.differences.is_empty());
+        let result = if outcome.differences.is_empty() { "ok".to_owned() } else { outcome.differences.join("; ") };
+        print(format_args!("golden     {}: {result}", outcome.image))?;
+    }
+    if wrong > 0 {
+        let total = outcomes.len();
+        return Err(bad(anyhow::anyhow!(
+            "{wrong} of {total} golden vectors of `{}` differ from the recording: do not use this model on this machine.",
+            folder.display()
+        )));
+    }
+    Ok(())
+}
+
+fn taken(delegation: &Delegation) -> String {
+    let mut text = format!("{} of {} operators", delegation.operators_delegated, delegation.operators_total);
+    if !delegation.left.is_empty() {
+        text += &format!(" (not {})", delegation.left.join(", "));
+    }
+    text
+}
+
+/// The manifest for people.
+fn describe(manifest: &Manifest) -> Vec<String> {
+    let input = &manifest.input;
+    let mut lines = vec![
+        format!("model      {}: {}", manifest.id, manifest.title),
+        format!("task       {}", manifest.task),
+        format!("source     {}", manifest.source),
+        format!("licence    {}", manifest.licence),
+        format!(
+            "input      {}×{} {:?}, {}, mean {:?}, std {:?}",
+            input.width, input.height, input.channels, input.element, input.mean, input.std
+        ),
+    ];
+    if manifest.stand_in {
+        lines.insert(1, "stand-in   this model only holds the place of one of our own".to_owned());
+    }
+    if let (Task::Expression, Some(head)) = (manifest.task, &manifest.expression) {
+        let names: Vec<&str> = head.labels.iter().map(|label| label.name()).collect();
+        lines.push(format!("labels     {}", names.join(", ")));
+    }
+    for measured in &manifest.measured {
+        lines.push(format!("measured   {}: {} on {}", measured.what, measured.value, measured.on));
+    }
+    lines
+}

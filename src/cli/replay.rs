@@ -1,0 +1,72 @@
+//! `affectd replay`: files through the pipeline, one JSON report per line.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use super::{ConfigFiles, Failure, print, start_log, stop_flag};
+use crate::config::{self, Config};
+use crate::pipeline;
+use crate::setup::{self, Setup};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// A folder of pictures, a picture, an .mjpeg or a video file.
+    path: PathBuf,
+    /// Frames per second at which it is played; overrides [camera] fps.
+    #[arg(long)]
+    fps: Option<f64>,
+    /// Play at real-time pace instead of as fast as possible.
+    #[arg(long)]
+    realtime: bool,
+    #[command(flatten)]
+    config: ConfigFiles,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut config =
+        if arguments.config.config.is_empty() { Config::for_replay() } else { arguments.config.load()? };
+    config.camera.source = Some(arguments.path.clone());
+    config.camera.repeat = false;
+    config.camera.pace = if arguments.realtime { config::Pace::Realtime } else { config::Pace::Fast };
+    if let Some(fps) = arguments.fps {
+        config.camera.fps = checked_fps(fps)?;
+    }
+    start_log(config.log.level);
+    let setup = Setup::open(&config)?;
+    let (vision, reporter) = (setup.vision(&config)?, setup.reporter(&config));
+    let stop = stop_flag()?;
+    let mut written = Ok(());
+    let log_trouble = |event| {
+        if let crate::capture::CaptureEvent::Trouble(error) = event {
+            log::warn!("{error}");
+        }
+    };
+    let flow = pipeline::run(
+        &arguments.path,
+        setup::pace(&config),
+        vision,
+        reporter,
+        &stop,
+        log_trouble,
+        |report| {
+            if written.is_ok() {
+                written = serde_json::to_string(&report).map_err(std::io::Error::from).and_then(print);
+            }
+            if written.is_err() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        },
+    )?;
+    written?;
+    log::info!("{} frames looked at, {} left out.", flow.frames, flow.broken);
+    Ok(())
+}
+
+/// The same range as `[camera] fps`.
+fn checked_fps(fps: f64) -> Result<f64, Failure> {
+    if (0.1..=60.0).contains(&fps) {
+        Ok(fps)
+    } else {
+        Err(Failure::new(super::Exit::Usage, anyhow::anyhow!("--fps {fps} is out of range: give 0.1 to 60.")))
+    }
+}

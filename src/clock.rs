@@ -1,0 +1,135 @@
+//! From stream time to wall time, at the edge and nowhere else.
+//!
+//! Windows are cut by the monotonic clock. Only when a window is reported its ends are dated, by the distance of
+//! the two clocks at that moment. A wall clock that is set, forwards or backwards, moves no window and loses
+//! none; the window in which it happened says `clock_synced: false`.
+
+use std::path::Path;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A distance that changes by more between two windows means that the wall clock was set.
+const STEP: Duration = Duration::from_secs(1);
+
+/// What the clocks show at one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Moment {
+    /// Time since the stream began.
+    pub(crate) stream: Duration,
+    /// Wall time.
+    pub(crate) wall: SystemTime,
+    /// Whether the system says that its wall clock is synchronised.
+    pub(crate) synced: bool,
+}
+
+/// When a window was, in wall time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Dates {
+    pub(crate) start: SystemTime,
+    pub(crate) end: SystemTime,
+    /// Whether the dates can be relied on.
+    pub(crate) synced: bool,
+}
+
+/// Dates windows; remembers when stream time 0 was by the last dated window.
+#[derive(Debug, Default)]
+pub(crate) struct Calendar {
+    epoch: Option<SystemTime>,
+}
+
+impl Calendar {
+    /// Dates the window from `start` to `end` of stream time; `now` is the moment of dating.
+    pub(crate) fn date(&mut self, start: Duration, end: Duration, now: Moment) -> Dates {
+        let epoch = now.wall.checked_sub(now.stream).unwrap_or(SystemTime::UNIX_EPOCH);
+        let was_set = self.epoch.is_some_and(|before| distance(before, epoch) > STEP);
+        if was_set {
+            log::warn!("The wall clock was set while affectd ran; windows go on by the monotonic clock.");
+        }
+        self.epoch = Some(epoch);
+        Dates { start: epoch + start, end: epoch + end, synced: now.synced && !was_set }
+    }
+}
+
+fn distance(a: SystemTime, b: SystemTime) -> Duration {
+    a.duration_since(b).unwrap_or_else(|error| error.duration())
+}
+
+/// The time of a stream: real, or that of the frames of a file that is played as fast as possible.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum StreamClock {
+    /// Monotonic time since this moment.
+    Real(Instant),
+    /// The time of the last frame; the stream began at this wall time.
+    Frames(SystemTime),
+}
+
+impl StreamClock {
+    /// What the clocks show now; `last_frame` is the time of the newest frame.
+    pub(crate) fn now(&self, last_frame: Duration) -> Moment {
+        match self {
+            Self::Real(origin) => {
+                Moment { stream: origin.elapsed(), wall: SystemTime::now(), synced: system_clock_synced() }
+            }
+            Self::Frames(began) => {
+                Moment { stream: last_frame, wall: *began + last_frame, synced: system_clock_synced() }
+            }
+        }
+    }
+}
+
+/// Whether systemd's time synchronisation has reached a server since boot.
+fn system_clock_synced() -> bool {
+    Path::new("/run/systemd/timesync/synchronized").exists()
+}
+
+/// RFC 3339 in UTC with milliseconds.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_millis(time.max(SystemTime::UNIX_EPOCH)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    fn moment(stream: u64, wall: SystemTime) -> Moment {
+        Moment { stream: seconds(stream), wall, synced: true }
+    }
+
+    #[test]
+    fn a_clock_that_steps_backwards_moves_no_window() {
+        let began = SystemTime::UNIX_EPOCH + HOUR * 1000;
+        let mut calendar = Calendar::default();
+        let first = calendar.date(seconds(0), seconds(15), moment(15, began + seconds(15)));
+        assert_eq!((first.start, first.end, first.synced), (began, began + seconds(15), true));
+        let set_back = began + seconds(30) - HOUR;
+        let second = calendar.date(seconds(15), seconds(30), moment(30, set_back));
+        assert_eq!(second.end, set_back, "dated by the new clock");
+        assert_eq!(second.end.duration_since(second.start).unwrap(), seconds(15), "and as long as ever");
+        assert!(!second.synced, "but not to be relied on");
+        let third = calendar.date(seconds(30), seconds(45), moment(45, set_back + seconds(15)));
+        assert_eq!(third.start, second.end);
+        assert!(third.synced);
+    }
+
+    #[test]
+    fn a_clock_before_1970_does_no_harm() {
+        let mut calendar = Calendar::default();
+        let dates = calendar.date(seconds(0), seconds(15), moment(900, SystemTime::UNIX_EPOCH + seconds(20)));
+        assert!(dates.end > dates.start);
+        assert_eq!(rfc3339(SystemTime::UNIX_EPOCH - HOUR), "1970-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn slewing_is_not_stepping() {
+        let began = SystemTime::UNIX_EPOCH + HOUR;
+        let mut calendar = Calendar::default();
+        calendar.date(seconds(0), seconds(15), moment(15, began + seconds(15)));
+        let slewed = began + seconds(30) + Duration::from_millis(400);
+        assert!(calendar.date(seconds(15), seconds(30), moment(30, slewed)).synced);
+    }
+}

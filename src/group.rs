@@ -1,0 +1,136 @@
+//! The group thread: gathers what vision saw into windows, lets the privacy gate judge them, and hands the reports on.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use affect_core::gate::Gate;
+use affect_core::random::Random;
+use affect_core::report::{ModelName, ReportBody, WINDOW_SCHEMA, WindowReport};
+use affect_core::statistics::GroupStatistics;
+use affect_core::window::{FrameFaces, Window, Windows};
+
+use crate::clock::{Calendar, Moment, StreamClock, rfc3339};
+
+/// How long after its end a window waits for frames that vision is still looking at.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What does not change from report to report.
+#[derive(Debug, Clone)]
+pub(crate) struct Header {
+    pub(crate) device: String,
+    pub(crate) site: String,
+    pub(crate) camera: String,
+    pub(crate) boot_id: String,
+    pub(crate) model: ModelName,
+}
+
+/// How windows are cut and counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GroupSettings {
+    /// Length of a window.
+    pub(crate) length: Duration,
+    /// Frames per second that the source promises.
+    pub(crate) fps: f64,
+    /// In how many frames of a window somebody must be seen to count.
+    pub(crate) confirm_frames: u32,
+}
+
+/// Turns windows into reports.
+pub(crate) struct Reporter {
+    header: Header,
+    settings: GroupSettings,
+    gate: Gate,
+    calendar: Calendar,
+    seq: u64,
+    random: Box<dyn FnMut() -> u64 + Send>,
+}
+
+impl Reporter {
+    pub(crate) fn new(
+        header: Header,
+        settings: GroupSettings,
+        gate: Gate,
+        random: Box<dyn FnMut() -> u64 + Send>,
+    ) -> Self {
+        Self { header, settings, gate, calendar: Calendar::default(), seq: 0, random }
+    }
+
+    /// The report on a closed window.
+    fn report(&mut self, window: &Window, now: Moment) -> WindowReport {
+        let random: Random<'_> = &mut self.random;
+        let statistics = GroupStatistics::of(window, self.settings.confirm_frames);
+        let verdict = self.gate.judge(window.index, &statistics, random);
+        let dates = self.calendar.date(window.start, window.end, now);
+        let seq = self.seq;
+        self.seq += 1;
+        WindowReport {
+            schema: WINDOW_SCHEMA.to_owned(),
+            device: self.header.device.clone(),
+            site: self.header.site.clone(),
+            camera: self.header.camera.clone(),
+            seq,
+            boot_id: self.header.boot_id.clone(),
+            start: rfc3339(dates.start),
+            end: rfc3339(dates.end),
+            clock_synced: dates.synced,
+            partial: window.partial,
+            body: ReportBody::new(window, self.frames_expected(window), verdict),
+            model: self.header.model.clone(),
+        }
+    }
+
+    fn frames_expected(&self, window: &Window) -> u32 {
+        ((window.end - window.start).as_secs_f64() * self.settings.fps).round() as u32
+    }
+}
+
+/// Gathers frames until vision ends, and hands every report to `publish`. With a real clock a window ends by
+/// the clock even when no frame comes; otherwise by the frames' own time.
+pub(crate) fn group_loop(
+    frames: &Receiver<FrameFaces>,
+    clock: StreamClock,
+    mut reporter: Reporter,
+    mut publish: impl FnMut(WindowReport),
+) {
+    let mut windows = Windows::new(reporter.settings.length);
+    let mut stream_end = Duration::ZERO;
+    loop {
+        let due = match clock {
+            StreamClock::Real(origin) => match frames.recv_timeout(wait(&windows, origin.elapsed())) {
+                Ok(frame) => Due::Frame(frame),
+                Err(RecvTimeoutError::Timeout) => Due::Clock(origin.elapsed().saturating_sub(GRACE)),
+                Err(RecvTimeoutError::Disconnected) => Due::End,
+            },
+            StreamClock::Frames(_) => frames.recv().map_or(Due::End, Due::Frame),
+        };
+        let at = match &due {
+            Due::Frame(frame) => frame.at,
+            Due::Clock(at) => *at,
+            Due::End => break,
+        };
+        while let Some(window) = windows.advance(at) {
+            publish(reporter.report(&window, clock.now(at)));
+        }
+        if let Due::Frame(frame) = due {
+            stream_end = frame.at + Duration::from_secs_f64(1.0 / reporter.settings.fps);
+            windows.add(&frame);
+        }
+    }
+    // The last frame lasts as long as any other.
+    let now = clock.now(stream_end);
+    if let Some(window) = windows.close(now.stream.max(stream_end)) {
+        publish(reporter.report(&window, now));
+    }
+}
+
+/// What the loop woke up for.
+enum Due {
+    Frame(FrameFaces),
+    Clock(Duration),
+    End,
+}
+
+/// Until the open window must be closed at the latest.
+fn wait(windows: &Windows, now: Duration) -> Duration {
+    (windows.end() + GRACE).saturating_sub(now)
+}

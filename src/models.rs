@@ -1,0 +1,156 @@
+//! Model folders: the manifest, the file it describes, and whether the two agree.
+
+use std::path::{Path, PathBuf};
+
+use affect_core::manifest::{Element, Manifest, ManifestError, Quantisation, Task};
+use affect_tflite::{ElementType, Model, TensorInfo};
+use sha2::{Digest, Sha256};
+
+/// A model whose file is what its manifest says.
+#[derive(Debug)]
+pub(crate) struct LoadedModel {
+    /// The folder.
+    pub(crate) folder: PathBuf,
+    /// The truth about the file.
+    pub(crate) manifest: Manifest,
+    /// The file, verified.
+    pub(crate) file: Model,
+    /// For each of the manifest's outputs, its place among the file's outputs.
+    pub(crate) outputs: Vec<usize>,
+}
+
+/// Why a model cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ModelError {
+    /// A file of the folder cannot be read.
+    #[error("The model file `{}` cannot be read ({cause}): a model is a folder with `model.toml` and the files it names.", path.display())]
+    Unreadable { path: PathBuf, cause: std::io::Error },
+    /// The manifest is wrong in itself.
+    #[error("`{}`: {cause}", path.display())]
+    Manifest { path: PathBuf, cause: ManifestError },
+    /// The file is not the one that the manifest was written for.
+    #[error("`{}` has the SHA-256 {found}, but its manifest says {wanted}: the file was changed, or the manifest belongs to another one. Restore the pair from its source.", path.display())]
+    OtherFile { path: PathBuf, found: String, wanted: String },
+    /// The file is no sound model.
+    #[error(transparent)]
+    File(#[from] affect_tflite::Error),
+    /// The file's tensors are not those of the manifest. One sentence each.
+    #[error("`{}` does not match its manifest: {}", path.display(), differences.join(" "))]
+    Mismatch { path: PathBuf, differences: Vec<String> },
+    /// The model does something else.
+    #[error("`{}` is a model for the task `{found}`, but the configuration uses it as {wanted}: set [detector] model and [model] path each to its own kind.", folder.display())]
+    Task { folder: PathBuf, found: Task, wanted: Task },
+}
+
+impl LoadedModel {
+    /// Reads the model in `folder` and checks file against manifest.
+    pub(crate) fn open(folder: &Path) -> Result<Self, ModelError> {
+        let manifest_path = folder.join("model.toml");
+        let text = std::fs::read_to_string(&manifest_path)
+            .map_err(|cause| ModelError::Unreadable { path: manifest_path.clone(), cause })?;
+        let manifest = Manifest::from_toml(&text)
+            .map_err(|cause| ModelError::Manifest { path: manifest_path, cause })?;
+        let path = folder.join(&manifest.file);
+        let bytes =
+            std::fs::read(&path).map_err(|cause| ModelError::Unreadable { path: path.clone(), cause })?;
+        let found = hex(&Sha256::digest(&bytes));
+        if !found.eq_ignore_ascii_case(&manifest.sha256) {
+            return Err(ModelError::OtherFile { path, found, wanted: manifest.sha256 });
+        }
+        let file = Model::from_bytes(bytes)?;
+        match compare(&manifest, &file) {
+            Ok(outputs) => Ok(Self { folder: folder.to_owned(), manifest, file, outputs }),
+            Err(differences) => Err(ModelError::Mismatch { path, differences }),
+        }
+    }
+
+    /// The same, for a model that must do `wanted`.
+    pub(crate) fn open_as(folder: &Path, wanted: Task) -> Result<Self, ModelError> {
+        let model = Self::open(folder)?;
+        if model.manifest.task == wanted {
+            Ok(model)
+        } else {
+            Err(ModelError::Task { folder: model.folder, found: model.manifest.task, wanted })
+        }
+    }
+
+    /// The place of the output with this role among the file's outputs.
+    pub(crate) fn output(&self, role: &str) -> Option<usize> {
+        let place = self.manifest.outputs.iter().position(|output| output.role == role)?;
+        self.outputs.get(place).copied()
+    }
+}
+
+/// Lower case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The places of the manifest's outputs in the file, or everything in which the two differ.
+fn compare(manifest: &Manifest, file: &Model) -> Result<Vec<usize>, Vec<String>> {
+    let mut differences = Vec::new();
+    let input = &manifest.input;
+    let shape = [1, input.height, input.width, input.channels.count()];
+    match file.inputs() {
+        [only] => {
+            differences.extend(difference("input", only, &input.tensor, &shape, input.element, input.quantisation));
+        }
+        inputs => differences.push(format!("The file has {} inputs; exactly one is supported.", inputs.len())),
+    }
+    let mut places = Vec::new();
+    for output in &manifest.outputs {
+        let place = format!("output `{}`", output.role);
+        match file.outputs().iter().position(|found| found.name == output.tensor) {
+            Some(i) => {
+                let found = &file.outputs()[i];
+                differences.extend(difference(
+                    &place,
+                    found,
+                    &output.tensor,
+                    &output.shape,
+                    output.element,
+                    output.quantisation,
+                ));
+                places.push(i);
+            }
+            None => {
+                let names: Vec<&str> = file.outputs().iter().map(|t| t.name.as_str()).collect();
+                differences.push(format!(
+                    "The manifest's {place} is tensor `{}`, but the file's outputs are {names:?}.",
+                    output.tensor
+                ));
+            }
+        }
+    }
+    if differences.is_empty() { Ok(places) } else { Err(differences) }
+}
+
+fn difference(
+    place: &str,
+    found: &TensorInfo,
+    name: &str,
+    shape: &[usize],
+    element: Element,
+    quantisation: Option<Quantisation>,
+) -> Option<String> {
+    let same_element = matches!(
+        (element, found.element),
+        (Element::Int8, ElementType::Int8)
+            | (Element::Uint8, ElementType::Uint8)
+            | (Element::Float32, ElementType::Float32)
+    );
+    let same_quantisation = match (quantisation, &found.quantisation) {
+        (Some(ours), Some(theirs)) => {
+            (ours.scale - theirs.scale).abs() <= ours.scale * 1e-5 && ours.zero_point == theirs.zero_point
+        }
+        (None, None) => true,
+        _ => false,
+    };
+    if found.name == name && found.shape == shape && same_element && same_quantisation {
+        return None;
+    }
+    Some(format!(
+        "The manifest's {place} is `{name}`, {element} {shape:?}, quantisation {quantisation:?}; the file's is `{}`, {:?} {:?}, quantisation {:?}.",
+        found.name, found.element, found.shape, found.quantisation
+    ))
+}

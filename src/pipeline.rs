@@ -1,0 +1,129 @@
+//! Wires the threads: capture → mailbox → vision → channel → group → whoever takes the reports.
+//!
+//! Stopping drains from the left: capture closes the mailbox, vision ends and hangs up the channel, the group
+//! thread closes the open window as partial and hands it on. Whichever thread ends, the others follow.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use affect_core::report::WindowReport;
+use affect_core::window::FrameFaces;
+
+use crate::capture::{CaptureEvent, Mailbox, Pace, SourceError, Taken, capture_loop};
+use crate::clock::StreamClock;
+use crate::group::{Reporter, group_loop};
+use crate::vision::Vision;
+
+/// Frames between vision and the group thread.
+const IN_FLIGHT: usize = 8;
+/// How often vision looks whether it is still wanted.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What went through, and what was lost.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Flow {
+    /// Frames that vision looked at.
+    pub(crate) frames: u64,
+    /// Frames that could not be decoded or looked at.
+    pub(crate) broken: u64,
+    /// Frames that were replaced by a newer one before vision could look.
+    pub(crate) replaced: u64,
+}
+
+/// Runs the pipeline until the source ends, is lost, or `stop` is set.
+///
+/// # Errors
+/// [`SourceError`] if the source is lost and the pace says not to wait for it.
+pub(crate) fn run(
+    source: &Path,
+    pace: Pace,
+    mut vision: Vision,
+    reporter: Reporter,
+    stop: &AtomicBool,
+    tell: impl FnMut(CaptureEvent) + Send,
+    publish: impl FnMut(WindowReport) + Send,
+) -> Result<Flow, SourceError> {
+    let mailbox = Mailbox::default();
+    let origin = Instant::now();
+    let clock =
+        if pace.realtime { StreamClock::Real(origin) } else { StreamClock::Frames(SystemTime::now()) };
+    let (sender, receiver) = sync_channel(IN_FLIGHT);
+    thread::scope(|scope| {
+        let capture = thread::Builder::new().name("capture".to_owned()).spawn_scoped(scope, || {
+            let _ended = EndsAll { stop, mailbox: &mailbox };
+            capture_loop(source, pace, origin, &mailbox, stop, tell)
+        });
+        let group = thread::Builder::new().name("group".to_owned()).spawn_scoped(scope, || {
+            let _ended = EndsAll { stop, mailbox: &mailbox };
+            group_loop(&receiver, clock, reporter, publish);
+        });
+        let mut flow = vision_loop(&mut vision, &mailbox, sender);
+        mailbox.close();
+        flow.replaced = mailbox.replaced();
+        let captured = match capture {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(cause) => Err(no_thread(source, &cause)),
+        };
+        match group {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(cause) => return Err(no_thread(source, &cause)),
+        }
+        captured.map(|()| flow)
+    })
+}
+
+fn no_thread(source: &Path, cause: &std::io::Error) -> SourceError {
+    let why = format!("the system gives no thread for it ({cause})");
+    SourceError::Broken { path: source.to_owned(), why }
+}
+
+/// When it is dropped, every loop comes to its end: whatever ends a thread, a panic too, ends the pipeline.
+struct EndsAll<'a> {
+    stop: &'a AtomicBool,
+    mailbox: &'a Mailbox,
+}
+
+impl Drop for EndsAll<'_> {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.mailbox.close();
+    }
+}
+
+/// Looks at frames until none comes any more.
+fn vision_loop(vision: &mut Vision, mailbox: &Mailbox, sender: SyncSender<FrameFaces>) -> Flow {
+    let mut flow = Flow::default();
+    loop {
+        let frame = match mailbox.take(PATIENCE) {
+            Taken::Frame(frame) => frame,
+            Taken::Nothing => continue,
+            Taken::Closed => break,
+        };
+        match vision.look(frame) {
+            Ok(faces) => {
+                flow.frames += 1;
+                if sender.send(faces).is_err() {
+                    break;
+                }
+            }
+            Err(error) => {
+                flow.broken += 1;
+                log_now_and_then(flow.broken, &error);
+            }
+        }
+    }
+    flow
+}
+
+/// A camera that gives broken pictures gives many: they are logged ten times, then by the thousand.
+fn log_now_and_then(count: u64, error: &dyn std::error::Error) {
+    match count {
+        0..10 => log::warn!("{error}"),
+        10 => log::warn!("{error} More pictures like this are counted and logged by the thousand."),
+        _ if count.is_multiple_of(1000) => log::warn!("{count} pictures were left out so far; the last: {error}"),
+        _ => {}
+    }
+}

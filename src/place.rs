@@ -1,0 +1,67 @@
+//! Where things lie: models, the runtime library, the demo clip. The same program runs from a checkout, from a
+//! package and from an SD image, so every shared file is looked for in a short list of places.
+
+use std::path::{Path, PathBuf};
+
+/// Folders that may hold `models/`, `runtime/` and `tests/data/`, the most particular first: what
+/// `AFFECTD_SHARE` says, the folders above the program (a checkout), and where packages put them.
+fn roots() -> Vec<PathBuf> {
+    let mut roots: Vec<PathBuf> = std::env::var_os("AFFECTD_SHARE").map(PathBuf::from).into_iter().collect();
+    if let Ok(program) = std::env::current_exe() {
+        roots.extend(program.ancestors().skip(1).filter(|p| p.join("models").is_dir()).map(Path::to_owned));
+    }
+    roots.extend(["/usr/local/share/affectd", "/usr/share/affectd", "/usr/lib/affectd"].map(PathBuf::from));
+    roots
+}
+
+/// Nothing was found; says where it was looked for.
+#[derive(Debug, thiserror::Error)]
+#[error("There is no {what}: looked for {}. {advice}", .tried.iter().map(|p| format!("`{}`", p.display())).collect::<Vec<_>>().join(", "))]
+pub(crate) struct NotFound {
+    what: String,
+    tried: Vec<PathBuf>,
+    advice: &'static str,
+}
+
+fn first(what: String, tried: Vec<PathBuf>, advice: &'static str) -> Result<PathBuf, NotFound> {
+    match tried.iter().find(|path| path.exists()) {
+        Some(found) => Ok(found.clone()),
+        None => Err(NotFound { what, tried, advice }),
+    }
+}
+
+/// The folder of a model: `name` is a path if it has a slash, else a name in `models_dir`, or, where that is
+/// not set, in the usual places.
+pub(crate) fn model(name: &str, models_dir: Option<&Path>) -> Result<PathBuf, NotFound> {
+    let tried = match models_dir {
+        _ if name.contains('/') => vec![PathBuf::from(name)],
+        Some(folder) => vec![folder.join(name)],
+        None => roots().into_iter().map(|root| root.join("models").join(name)).collect(),
+    };
+    let advice = "Give the name of a folder in `models`, or a path with a slash.";
+    first(format!("model `{name}`"), tried, advice)
+}
+
+/// The TensorFlow Lite library: the configured path, `AFFECTD_TFLITE`, or the usual places.
+pub(crate) fn runtime(configured: Option<&Path>) -> Result<PathBuf, NotFound> {
+    const NAME: &str = "libtensorflowlite_c.so";
+    let usual = || {
+        let arch = match std::env::consts::ARCH {
+            "arm" => "armv7l",
+            other => other,
+        };
+        let from_env = std::env::var_os("AFFECTD_TFLITE").map(PathBuf::from);
+        let shared =
+            roots().into_iter().flat_map(|root| [root.join("runtime").join(arch).join(NAME), root.join(NAME)]);
+        from_env.into_iter().chain(shared).collect()
+    };
+    let tried = configured.map_or_else(usual, |path| vec![path.to_owned()]);
+    let advice = "In a checkout run `make setup`; on a device install the package, or set [model] runtime to its path.";
+    first("TensorFlow Lite library".to_owned(), tried, advice)
+}
+
+/// The bundled demo clip.
+pub(crate) fn clip() -> Result<PathBuf, NotFound> {
+    let tried = roots().into_iter().flat_map(|root| [root.join("tests/data/clip.mjpeg"), root.join("clip.mjpeg")]);
+    first("demo clip".to_owned(), tried.collect(), "Give one with `affectd demo --clip PATH`.")
+}

@@ -1,0 +1,232 @@
+//! From the configuration to everything that runs: library, models, vision, reports.
+
+use affect_core::expression::Expression;
+use affect_core::gate::Gate;
+use affect_core::geometry::Mask;
+use affect_core::manifest::{Mood, Task};
+use affect_core::report::{
+    DeploymentInfo, INFO_SCHEMA, Info, ModelInfo, ModelName, MoodInfo, WINDOW_SCHEMA,
+};
+use affect_core::sampling::SamplingSettings;
+use affect_core::tracker::TrackSettings;
+use affect_tflite::{Delegate, Interpreter, Options, Runtime};
+
+use crate::capture::{Pace, is_stills};
+use crate::config::{self, Config};
+use crate::group::{GroupSettings, Header, Reporter};
+use crate::identity::{boot_id, device_id, system_random};
+use crate::models::{LoadedModel, ModelError};
+use crate::place::{self, NotFound};
+use crate::vision::{Classifier, Detector, DetectorSettings, OpenError, Vision, VisionSettings};
+
+/// Why the daemon cannot be set up from its configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SetupError {
+    /// A file is nowhere.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
+    /// The library or an interpreter does not work.
+    #[error(transparent)]
+    TensorFlow(#[from] affect_tflite::Error),
+    /// A model cannot be used.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A model is not of the right kind.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// The library and both models, opened.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    runtime: Runtime,
+    detector: LoadedModel,
+    expression: LoadedModel,
+    /// The delegate that was asked for, or the one that took its place.
+    delegate: Delegate,
+}
+
+impl Setup {
+    /// Opens everything that the configuration names.
+    pub(crate) fn open(config: &Config) -> Result<Self, SetupError> {
+        let runtime = Runtime::load(&place::runtime(config.model.runtime.as_deref())?)?;
+        let models_dir = config.model.models_dir.as_deref();
+        let open = |name: &str, task| -> Result<LoadedModel, SetupError> {
+            Ok(LoadedModel::open_as(&place::model(name, models_dir)?, task)?)
+        };
+        let detector = open(&config.detector.model, Task::Detector)?;
+        let expression = open(&config.model.path, Task::Expression)?;
+        let delegate = choose_delegate(&config.model, &runtime, &expression)?;
+        Ok(Self { runtime, detector, expression, delegate })
+    }
+
+    /// The part that looks at frames.
+    pub(crate) fn vision(&self, config: &Config) -> Result<Vision, SetupError> {
+        let settings = DetectorSettings {
+            score_threshold: config.detector.score_threshold as f32,
+            nms_iou: config.detector.nms_iou as f32,
+            min_face_px: config.detector.min_face_px as f32,
+        };
+        let options = |threads| Options { threads, delegate: self.delegate.clone() };
+        let detector =
+            Detector::new(&self.runtime, &self.detector, &options(config.detector.threads), settings)?;
+        let classifier = Classifier::new(
+            &self.runtime,
+            &self.expression,
+            &options(config.model.threads),
+            config.model.unknown_below as f32,
+        )?;
+        let stills = plays_stills(config);
+        let settings = VisionSettings {
+            masks: config.camera.mask.iter().map(mask).collect(),
+            track: TrackSettings {
+                iou: config.detector.track_iou as f32,
+                memory: if stills { std::time::Duration::ZERO } else { config.detector.track_memory },
+                confirm_frames: confirm_frames(config),
+            },
+            sampling: SamplingSettings {
+                hz: config.model.classify_hz,
+                budget_hz: (!stills).then_some(config.model.classify_budget_hz),
+            },
+            window: config.window.length,
+        };
+        Ok(Vision::new(detector, classifier, settings, system_random()))
+    }
+
+    /// The part that turns windows into reports.
+    pub(crate) fn reporter(&self, config: &Config) -> Reporter {
+        let header = Header {
+            device: device(config),
+            site: config.deployment.site.clone(),
+            camera: config.camera.name.clone(),
+            boot_id: boot_id(),
+            model: ModelName {
+                id: self.expression.manifest.id.clone(),
+                sha256: self.expression.manifest.sha256.clone(),
+            },
+        };
+        let settings = GroupSettings {
+            length: config.window.length,
+            fps: config.camera.fps,
+            confirm_frames: confirm_frames(config),
+        };
+        let gate = Gate::new(config.privacy.min_group, self.labels());
+        Reporter::new(header, settings, gate, system_random())
+    }
+
+    fn labels(&self) -> Vec<Expression> {
+        self.expression.manifest.expression.as_ref().map(|head| head.labels.clone()).unwrap_or_default()
+    }
+
+    /// What is published about this device.
+    pub(crate) fn info(&self, config: &Config) -> Result<Info, SetupError> {
+        let mood = self.expression.manifest.mood.as_ref();
+        Ok(Info {
+            schema: INFO_SCHEMA.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            runtime: format!("TensorFlow Lite {}", self.runtime.version()),
+            model: self.model_info(&self.expression)?,
+            detector: self.model_info(&self.detector)?,
+            window_seconds: config.window.length.as_secs_f64(),
+            min_group: config.privacy.min_group,
+            window_schema: WINDOW_SCHEMA.to_owned(),
+            mood: mood.map_or(MoodInfo { method: "none".to_owned(), interim: true }, mood_info),
+            deployment: DeploymentInfo {
+                place: word(config.deployment.place),
+                purpose: config.deployment.purpose.clone(),
+                controller: config.deployment.controller.clone(),
+                basis: word(config.deployment.basis),
+            },
+        })
+    }
+
+    fn model_info(&self, model: &LoadedModel) -> Result<ModelInfo, SetupError> {
+        let options = Options { threads: 1, delegate: self.delegate.clone() };
+        let interpreter = Interpreter::new(&self.runtime, &model.file, &options)?;
+        let delegation = interpreter.delegation();
+        Ok(ModelInfo {
+            id: model.manifest.id.clone(),
+            sha256: model.manifest.sha256.clone(),
+            stand_in: model.manifest.stand_in,
+            delegate: delegate_name(&self.delegate).to_owned(),
+            operators: delegation.operators_total as u32,
+            operators_delegated: delegation.operators_delegated as u32,
+        })
+    }
+}
+
+/// The device's name: configured, or the board's.
+pub(crate) fn device(config: &Config) -> String {
+    config.deployment.device.clone().unwrap_or_else(device_id)
+}
+
+/// How the configured source is played.
+pub(crate) fn pace(config: &Config) -> Pace {
+    Pace {
+        fps: config.camera.fps,
+        realtime: config.camera.pace == config::Pace::Realtime,
+        repeat: config.camera.repeat,
+        wait_for_source: false,
+    }
+}
+
+fn plays_stills(config: &Config) -> bool {
+    config.camera.source.as_deref().is_some_and(is_stills)
+}
+
+/// A still has no second frame in which a face could be confirmed.
+fn confirm_frames(config: &Config) -> u32 {
+    if plays_stills(config) { 1 } else { config.detector.track_confirm_frames }
+}
+
+fn mask(mask: &config::Mask) -> Mask {
+    Mask { polygon: mask.polygon.iter().map(|corner| corner.map(|c| c as f32)).collect() }
+}
+
+fn mood_info(mood: &Mood) -> MoodInfo {
+    MoodInfo { method: word(mood.method), interim: mood.interim }
+}
+
+/// The word by which a plain enum is written in files.
+fn word(value: impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        other => unreachable!("a plain enum is written as a word, not as {other:?}"),
+    }
+}
+
+/// The configured delegate. `auto` is XNNPACK where the library has it, and the library's own kernels elsewhere
+/// (armv7), which is said.
+fn choose_delegate(
+    model: &config::Model,
+    runtime: &Runtime,
+    probe: &LoadedModel,
+) -> Result<Delegate, affect_tflite::Error> {
+    Ok(match model.delegate {
+        config::Delegate::None => Delegate::None,
+        config::Delegate::Xnnpack => Delegate::Xnnpack,
+        config::Delegate::External => Delegate::External {
+            library: model.delegate_library.clone().unwrap_or_default(),
+            options: Vec::new(),
+        },
+        config::Delegate::Auto => {
+            let options = Options { threads: 1, delegate: Delegate::Xnnpack };
+            match Interpreter::new(runtime, &probe.file, &options) {
+                Ok(_) => Delegate::Xnnpack,
+                Err(error) => {
+                    log::warn!("XNNPACK does not run here, so the library's own kernels do, which are slower: {error}");
+                    Delegate::None
+                }
+            }
+        }
+    })
+}
+
+/// The name under which a delegate is published.
+pub(crate) fn delegate_name(delegate: &Delegate) -> &'static str {
+    match delegate {
+        Delegate::None => "none",
+        Delegate::Xnnpack => "xnnpack",
+        Delegate::External { .. } => "external",
+    }
+}

@@ -1,0 +1,93 @@
+//! Reads the expression of a face.
+
+use affect_core::expression::{EXPRESSIONS, Expression, Scores, dominant};
+use affect_core::geometry::Rect;
+use affect_core::manifest::Activation;
+use affect_core::preprocess::Picture;
+use affect_core::window::Reading;
+use affect_tflite::{Options, Runtime};
+
+use super::OpenError;
+use super::engine::{Engine, EngineError};
+use crate::models::LoadedModel;
+
+/// The expression classifier.
+#[derive(Debug)]
+pub(crate) struct Classifier {
+    engine: Engine,
+    /// Place of the expression output among the file's outputs.
+    output: usize,
+    labels: Vec<Expression>,
+    activation: Activation,
+    unknown_below: f32,
+    values: Vec<f32>,
+}
+
+impl Classifier {
+    /// Opens a classifier. A reading with less confidence than `unknown_below` (0..=1) is unknown.
+    pub(crate) fn new(
+        runtime: &Runtime,
+        model: &LoadedModel,
+        options: &Options,
+        unknown_below: f32,
+    ) -> Result<Self, OpenError> {
+        let missing = || OpenError::NoExpression { folder: model.folder.clone() };
+        let head = model.manifest.expression.as_ref().ok_or_else(missing)?;
+        let output = model.output(&head.output).ok_or_else(missing)?;
+        Ok(Self {
+            engine: Engine::new(runtime, model, options)?,
+            output,
+            labels: head.labels.clone(),
+            activation: head.activation,
+            unknown_below,
+            values: vec![0.0; head.labels.len()],
+        })
+    }
+
+    /// Reads the expression of the face in `region`, which is taken without a margin, as in the paper.
+    pub(crate) fn classify(&mut self, picture: &Picture<'_>, region: &Rect) -> Result<Reading, EngineError> {
+        self.engine.fill(picture, region)?;
+        let scores = self.run()?;
+        Ok(if dominant(&scores).1 < self.unknown_below { Reading::Unknown } else { Reading::Known(scores) })
+    }
+
+    /// Runs the network on what is in the input tensor and gives the scores.
+    pub(crate) fn run(&mut self) -> Result<Scores, EngineError> {
+        self.engine.invoke()?;
+        self.engine.read(self.output, &mut self.values)?;
+        if self.activation == Activation::Softmax {
+            softmax(&mut self.values);
+        }
+        let mut scores = [0.0; EXPRESSIONS];
+        for (label, value) in self.labels.iter().zip(&self.values) {
+            scores[label.index()] = *value;
+        }
+        Ok(scores)
+    }
+
+    /// The network under it.
+    pub(crate) fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+}
+
+/// Logits to probabilities.
+fn softmax(values: &mut [f32]) {
+    let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    values.iter_mut().for_each(|v| *v = (*v - largest).exp());
+    let sum: f32 = values.iter().sum();
+    values.iter_mut().for_each(|v| *v /= sum);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::softmax;
+
+    #[test]
+    fn softmax_sums_to_one_and_survives_large_logits() {
+        let mut values = [1000.0, 1000.0, 998.0];
+        softmax(&mut values);
+        assert!((values.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!((values[0] / values[2] - 2f32.exp()).abs() < 1e-4);
+    }
+}

@@ -1,0 +1,98 @@
+//! Finds the faces of a picture with a YuNet network.
+
+use affect_core::detection::{Face, Heads, STRIDES, suppress_overlaps};
+use affect_core::geometry::Rect;
+use affect_core::preprocess::Picture;
+use affect_tflite::{Options, Runtime};
+
+use super::OpenError;
+use super::engine::{Engine, EngineError};
+use crate::models::LoadedModel;
+
+/// What counts as a face.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct DetectorSettings {
+    /// Least confidence, 0..=1.
+    pub(crate) score_threshold: f32,
+    /// Faces that overlap by more are one, 0..=1.
+    pub(crate) nms_iou: f32,
+    /// Least length of a box's shorter side, in pixels of the picture.
+    pub(crate) min_face_px: f32,
+}
+
+/// The detector.
+#[derive(Debug)]
+pub(crate) struct Detector {
+    engine: Engine,
+    settings: DetectorSettings,
+    input_width: usize,
+    heads: Vec<HeadBuffers>,
+    faces: Vec<Face>,
+}
+
+/// Outputs of one stride, and where they are read from.
+#[derive(Debug)]
+struct HeadBuffers {
+    stride: usize,
+    /// Places of cls, obj, bbox and kps among the file's outputs.
+    places: [usize; 4],
+    /// Their values.
+    values: [Vec<f32>; 4],
+}
+
+/// Roles of the outputs at each stride, and values per cell.
+const ROLES: [(&str, usize); 4] = [("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)];
+
+impl Detector {
+    /// Opens a detector; its manifest must name YuNet's twelve heads.
+    pub(crate) fn new(
+        runtime: &Runtime,
+        model: &LoadedModel,
+        options: &Options,
+        settings: DetectorSettings,
+    ) -> Result<Self, OpenError> {
+        let input = &model.manifest.input;
+        let mut heads = Vec::new();
+        for stride in STRIDES {
+            let cells = (input.width / stride) * (input.height / stride);
+            let mut places = [0; 4];
+            let values = ROLES.map(|(_, per_cell)| vec![0.0; cells * per_cell]);
+            for ((place, (role, _)), values) in places.iter_mut().zip(ROLES).zip(&values) {
+                let role = format!("{role}_{stride}");
+                let length = |role| model.manifest.output(role).map(|o| o.shape.iter().product::<usize>());
+                *place = match (model.output(&role), length(&role)) {
+                    (Some(place), Some(length)) if length == values.len() => place,
+                    _ => return Err(OpenError::Head { folder: model.folder.clone(), role, values: values.len() }),
+                };
+            }
+            heads.push(HeadBuffers { stride, places, values });
+        }
+        let engine = Engine::new(runtime, model, options)?;
+        Ok(Self { engine, settings, input_width: input.width, heads, faces: Vec::new() })
+    }
+
+    /// The faces of a picture, best first.
+    pub(crate) fn detect(&mut self, picture: &Picture<'_>) -> Result<&[Face], EngineError> {
+        let whole = Rect::of_image(picture.width(), picture.height());
+        let scale = self.engine.fill(picture, &whole)?;
+        self.engine.invoke()?;
+        self.faces.clear();
+        for head in &mut self.heads {
+            for (place, values) in head.places.iter().zip(&mut head.values) {
+                self.engine.read(*place, values)?;
+            }
+            let [cls, obj, bbox, kps] = &head.values;
+            let heads = Heads { stride: head.stride, cls, obj, bbox, kps };
+            heads.decode(self.input_width, scale, self.settings.score_threshold, &mut self.faces);
+        }
+        let least = self.settings.min_face_px;
+        self.faces.retain(|face| face.rect.short_side() >= least);
+        suppress_overlaps(&mut self.faces, self.settings.nms_iou);
+        Ok(&self.faces)
+    }
+
+    /// The network under it.
+    pub(crate) fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+}

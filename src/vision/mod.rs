@@ -1,0 +1,134 @@
+//! From a frame to the people in it: decode, detect, mask, track, classify.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use affect_core::geometry::{Mask, Rect};
+use affect_core::preprocess::Picture;
+use affect_core::sampling::{Sampling, SamplingSettings};
+use affect_core::tracker::{TrackSettings, Tracker};
+use affect_core::window::{FrameFaces, Reading, SeenFace, Windows};
+
+use crate::capture::Frame;
+
+mod classifier;
+mod decode;
+mod detector;
+mod engine;
+
+pub(crate) use classifier::Classifier;
+pub(crate) use decode::{DecodeError, Decoder};
+pub(crate) use detector::{Detector, DetectorSettings};
+pub(crate) use engine::{Engine, EngineError};
+
+/// Why vision could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The interpreter could not be made.
+    #[error(transparent)]
+    Interpreter(#[from] affect_tflite::Error),
+    /// A detector without one of YuNet's heads.
+    #[error("The detector `{}` has no output with the role `{role}` and {values} values: YuNet's heads cls, obj, bbox and kps at strides 8, 16 and 32 are needed, and the input's sides must be multiples of 32.", folder.display())]
+    Head { folder: PathBuf, role: String, values: usize },
+    /// An expression model without its head.
+    #[error("The model `{}` has no [expression] head in its manifest.", folder.display())]
+    NoExpression { folder: PathBuf },
+}
+
+/// Why a frame was lost.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FrameError {
+    /// Its picture cannot be decoded.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// A network did not run on it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// How people are followed and read.
+#[derive(Debug, Clone)]
+pub(crate) struct VisionSettings {
+    /// Faces whose centre lies in one of these are not looked at.
+    pub(crate) masks: Vec<Mask>,
+    /// The tracker.
+    pub(crate) track: TrackSettings,
+    /// The rates of classification.
+    pub(crate) sampling: SamplingSettings,
+    /// Length of a window: identities end with it.
+    pub(crate) window: Duration,
+}
+
+/// The whole way from a frame to the people in it. Holds nothing of a frame once the next has come.
+pub(crate) struct Vision {
+    decoder: Decoder,
+    detector: Detector,
+    classifier: Classifier,
+    tracker: Tracker,
+    sampling: Sampling,
+    settings: VisionSettings,
+    window: u64,
+    rects: Vec<Rect>,
+    /// Random numbers of the operating system.
+    random: Box<dyn FnMut() -> u64 + Send>,
+}
+
+impl Vision {
+    pub(crate) fn new(
+        detector: Detector,
+        classifier: Classifier,
+        settings: VisionSettings,
+        random: Box<dyn FnMut() -> u64 + Send>,
+    ) -> Self {
+        Self {
+            decoder: Decoder::default(),
+            detector,
+            classifier,
+            tracker: Tracker::new(settings.track),
+            sampling: Sampling::new(settings.sampling),
+            window: 0,
+            rects: Vec::new(),
+            settings,
+            random,
+        }
+    }
+
+    /// Looks at a frame.
+    pub(crate) fn look(&mut self, frame: Frame) -> Result<FrameFaces, FrameError> {
+        let at = frame.at;
+        let window = Windows::index(self.settings.window, at);
+        if window != self.window {
+            self.tracker.end_window(&mut self.random);
+            self.window = window;
+        }
+        let (width, height, rgb) = self.decoder.decode(frame.image)?;
+        let picture = Picture::new(width, height, rgb).map_err(EngineError::from)?;
+        let masks = &self.settings.masks;
+        let masked = |rect: &Rect| masks.iter().any(|mask| mask.covers(rect, width, height));
+        let visible = |rect: &Rect| rect.clipped(width, height).is_some();
+        let faces = self.detector.detect(&picture)?;
+        self.rects.clear();
+        self.rects.extend(faces.iter().map(|face| face.rect).filter(|rect| visible(rect) && !masked(rect)));
+
+        let (tracks, present) = self.tracker.update(at, &self.rects, &mut self.random);
+        let tracks = &mut tracks[..present];
+        let (chosen, skipped) = self.sampling.choose(at, tracks);
+        let mut readings = vec![None; present];
+        for &place in chosen {
+            let reading = self.classifier.classify(&picture, tracks[place].rect())?;
+            if let Reading::Known(_) = reading {
+                tracks[place].note_known();
+            }
+            readings[place] = Some(reading);
+        }
+        let seen = tracks.iter().zip(readings);
+        let faces =
+            seen.map(|(track, reading)| SeenFace { track: track.id(), carried: track.carried(), reading });
+        Ok(FrameFaces { at, faces: faces.collect(), skipped })
+    }
+
+    /// Its parts, for timing them one by one.
+    pub(crate) fn parts(&mut self) -> (&mut Decoder, &mut Detector, &mut Classifier) {
+        (&mut self.decoder, &mut self.detector, &mut self.classifier)
+    }
+}
