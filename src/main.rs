@@ -1,3 +1,21 @@
-//! affectd: how a group of people feels, over MQTT.
+//! affectd: how a group of people feels, from a camera, over MQTT. Never an image, an identity or one person.
 #![forbid(unsafe_code)]
-fn main() {}
+
+use std::process::ExitCode;
+
+mod capture;
+mod cli;
+mod clock;
+mod config;
+mod golden;
+mod group;
+mod identity;
+mod models;
+mod pipeline;
+mod place;
+mod setup;
+mod vision;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -46,21 +46,21 @@ pub(crate) fn run(
     tell: impl FnMut(CaptureEvent) + Send,
     publish: impl FnMut(WindowReport) + Send,
 ) -> Result<Flow, SourceError> {
-    let mailbox = Mailbox::default();
+    let mailbox = &Mailbox::default();
     let origin = Instant::now();
     let clock =
         if pace.realtime { StreamClock::Real(origin) } else { StreamClock::Frames(SystemTime::now()) };
     let (sender, receiver) = sync_channel(IN_FLIGHT);
     thread::scope(|scope| {
-        let capture = thread::Builder::new().name("capture".to_owned()).spawn_scoped(scope, || {
-            let _ended = EndsAll { stop, mailbox: &mailbox };
-            capture_loop(source, pace, origin, &mailbox, stop, tell)
+        let capture = thread::Builder::new().name("capture".to_owned()).spawn_scoped(scope, move || {
+            let _ended = EndsAll { stop, mailbox };
+            capture_loop(source, pace, origin, mailbox, stop, tell)
         });
-        let group = thread::Builder::new().name("group".to_owned()).spawn_scoped(scope, || {
-            let _ended = EndsAll { stop, mailbox: &mailbox };
+        let group = thread::Builder::new().name("group".to_owned()).spawn_scoped(scope, move || {
+            let _ended = EndsAll { stop, mailbox };
             group_loop(&receiver, clock, reporter, publish);
         });
-        let mut flow = vision_loop(&mut vision, &mailbox, sender);
+        let mut flow = vision_loop(&mut vision, mailbox, sender);
         mailbox.close();
         flow.replaced = mailbox.replaced();
         let captured = match capture {

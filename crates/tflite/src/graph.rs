@@ -1,0 +1,352 @@
+//! The model's graph, read and verified before the C library sees it.
+//!
+//! What is checked here: the file's identifier, every table and vector, tensors (types, shapes, constant data,
+//! quantisation), and that operators come after what they read. What each operator demands of its tensors and
+//! options is checked in [`crate::operators`].
+
+use std::collections::HashSet;
+
+use crate::error::Error;
+use crate::flatbuffer::{Damage, Table, Vector};
+use crate::operators;
+use crate::tensor::{ElementType, Quantisation, TensorInfo};
+
+/// The largest extent of one axis.
+const LONGEST_AXIS: i32 = 1 << 16;
+/// Most elements of one tensor.
+const MOST_ELEMENTS: usize = 1 << 26;
+/// Most bytes of all tensors that are no constants.
+const MOST_BYTES: usize = 512 << 20;
+/// Most multiplications of one run: far more than any face network takes, and seconds rather than hours.
+const MOST_MULTIPLICATIONS: u64 = 1 << 34;
+
+/// A tensor.
+#[derive(Debug, Clone)]
+pub(crate) struct Tensor<'a> {
+    pub(crate) info: TensorInfo,
+    /// The data of a constant.
+    pub(crate) constant: Option<&'a [u8]>,
+    /// One scale, or one per channel; empty if not quantised.
+    pub(crate) scales: Vec<f32>,
+    /// The axis of the channels.
+    pub(crate) channel_axis: i32,
+}
+
+impl Tensor<'_> {
+    /// The extents.
+    pub(crate) fn shape(&self) -> &[usize] {
+        &self.info.shape
+    }
+
+    /// The values of a constant of 32-bit integers.
+    pub(crate) fn constant_i32(&self) -> Option<Vec<i32>> {
+        let data = self.constant.filter(|_| self.info.element == ElementType::Int32)?;
+        Some(data.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    }
+}
+
+/// An operator of the graph.
+#[derive(Debug)]
+pub(crate) struct Operator<'a> {
+    /// Number in the file format.
+    pub(crate) code: i32,
+    /// Places of the tensors read; -1 for an optional one that is left out.
+    pub(crate) inputs: Vec<i32>,
+    /// Places of the tensors written.
+    pub(crate) outputs: Vec<i32>,
+    /// Number of the options' type in the file format, and the options.
+    pub(crate) options: Option<(u8, Table<'a>)>,
+}
+
+/// What stays known of a verified graph.
+#[derive(Debug, Clone)]
+pub(crate) struct Summary {
+    pub(crate) inputs: Vec<TensorInfo>,
+    pub(crate) outputs: Vec<TensorInfo>,
+    pub(crate) operators: Vec<String>,
+}
+
+/// Verifies the whole file.
+pub(crate) fn verify(bytes: &[u8]) -> Result<Summary, Error> {
+    let corrupt = Error::Corrupt;
+    let model = Table::root(bytes).map_err(corrupt)?;
+    let buffers = buffers(&model)?;
+    let codes = operator_codes(&model)?;
+    let subgraphs = model.tables(2).map_err(corrupt)?;
+    let [subgraph] = &subgraphs[..] else {
+        return Err(Error::Unsupported(format!("{} subgraphs instead of one", subgraphs.len())));
+    };
+    check_names(&model, subgraph, buffers.len())?;
+    let tensors = tensors(subgraph, &buffers)?;
+    let graph = Graph { tensors: &tensors, codes: &codes };
+    graph.verify(subgraph)
+}
+
+/// The constant data of each buffer.
+fn buffers<'a>(model: &Table<'a>) -> Result<Vec<Vector<'a>>, Error> {
+    let mut buffers = Vec::new();
+    for buffer in model.tables(4).map_err(Error::Corrupt)? {
+        if buffer.u64(1).map_err(Error::Corrupt)? != 0 || buffer.u64(2).map_err(Error::Corrupt)? != 0 {
+            return Err(Error::Unsupported("constants outside the FlatBuffer".to_owned()));
+        }
+        let data = buffer.vector(0, 1).map_err(Error::Corrupt)?;
+        buffers.push(data);
+    }
+    Ok(buffers)
+}
+
+/// Number and name of each operator code.
+fn operator_codes(model: &Table<'_>) -> Result<Vec<(i32, String)>, Error> {
+    let mut codes = Vec::new();
+    for code in model.tables(1).map_err(Error::Corrupt)? {
+        let read = || -> Result<_, Damage> {
+            // Old files have a byte in field 0; new ones 32 bits in field 3. The larger one counts.
+            let number = i32::from(code.u8(0)? as i8).max(code.i32(3, 0)?);
+            Ok((number, code.string(1)?, code.i32(2, 1)?))
+        };
+        let (number, custom, version) = read().map_err(Error::Corrupt)?;
+        let name = operators::name(number, custom).map_err(Error::Unsupported)?;
+        if !(1..=64).contains(&version) {
+            return Err(Error::Corrupt(format!("operator {name} has version {version}")));
+        }
+        codes.push((number, name));
+    }
+    Ok(codes)
+}
+
+/// Descriptions, metadata and signatures: nothing that we use, but the C library reads them.
+fn check_names(model: &Table<'_>, subgraph: &Table<'_>, buffers: usize) -> Result<(), Error> {
+    let check = || -> Result<(), Damage> {
+        model.string(3)?;
+        model.vector(5, 4)?;
+        subgraph.string(4)?;
+        for metadata in model.tables(6)? {
+            metadata.string(0)?.ok_or("a metadata entry has no name")?;
+            if metadata.u32(1)? as usize >= buffers {
+                return Err("a metadata entry names a buffer that is not there".to_owned());
+            }
+        }
+        Ok(())
+    };
+    check().map_err(Error::Corrupt)?;
+    for signature in model.tables(7).map_err(Error::Corrupt)? {
+        let check = || -> Result<(), Damage> {
+            let tensors = subgraph.tables(0)?.len();
+            for field in [0, 1] {
+                for entry in signature.tables(field)? {
+                    entry.string(0)?.ok_or("a signature's tensor has no name")?;
+                    if entry.u32(1)? as usize >= tensors {
+                        return Err("a signature names a tensor that is not there".to_owned());
+                    }
+                }
+            }
+            signature.string(2)?.ok_or("a signature has no name")?;
+            if signature.u32(4)? != 0 {
+                return Err("a signature names a subgraph that is not there".to_owned());
+            }
+            Ok(())
+        };
+        check().map_err(Error::Corrupt)?;
+    }
+    Ok(())
+}
+
+fn tensors<'a>(subgraph: &Table<'a>, buffers: &[Vector<'a>]) -> Result<Vec<Tensor<'a>>, Error> {
+    let tables = subgraph.tables(0).map_err(Error::Corrupt)?;
+    let mut tensors = Vec::new();
+    let mut bytes = 0usize;
+    for (i, table) in tables.iter().enumerate() {
+        let tensor = tensor(table, buffers, i)?;
+        if tensor.constant.is_none() {
+            bytes += tensor.info.len() * tensor.info.element.size();
+        }
+        tensors.push(tensor);
+    }
+    if bytes > MOST_BYTES {
+        return Err(Error::Unsupported(format!("tensors of {} MiB together", bytes >> 20)));
+    }
+    Ok(tensors)
+}
+
+fn tensor<'a>(table: &Table<'a>, buffers: &[Vector<'a>], place: usize) -> Result<Tensor<'a>, Error> {
+    let corrupt = |what: String| Error::Corrupt(format!("tensor {place}: {what}"));
+    let unsupported = |what: &str| Error::Unsupported(format!("tensor {place} with {what}"));
+    let read = || -> Result<_, Damage> {
+        let shape = table.vector(0, 4)?.i32s();
+        let signature = table.vector(7, 4)?.i32s();
+        Ok((shape, signature, table.u8(1)? as i8, table.u32(2)? as usize, table.string(3)?))
+    };
+    let (shape, signature, code, buffer, name) = read().map_err(corrupt)?;
+    for (field, what) in [(5, "variable state"), (6, "sparse data"), (9, "variants")] {
+        let there = if field == 5 { table.u8(5).map(|v| v != 0) } else { table.has(field) };
+        if there.map_err(corrupt)? {
+            return Err(unsupported(what));
+        }
+    }
+    let element =
+        ElementType::from_code(code.into()).ok_or_else(|| unsupported(&format!("element type {code}")))?;
+    if shape.len() > 5 || shape.iter().any(|extent| !(1..=LONGEST_AXIS).contains(extent)) {
+        return Err(unsupported(&format!("the shape {shape:?}")));
+    }
+    if !signature.is_empty() && signature != shape {
+        return Err(unsupported(&format!("the dynamic shape {signature:?}")));
+    }
+    let shape: Vec<usize> = shape.iter().map(|extent| *extent as usize).collect();
+    let elements = shape.iter().try_fold(1usize, |n, extent| n.checked_mul(*extent));
+    let elements = elements.filter(|n| *n <= MOST_ELEMENTS).ok_or_else(|| unsupported("too many elements"))?;
+    let data = buffers.get(buffer).ok_or_else(|| corrupt(format!("buffer {buffer} is not there")))?;
+    let constant = (data.len() > 0).then_some(data.bytes);
+    if constant.is_some_and(|data| data.len() != elements * element.size()) {
+        return Err(corrupt(format!("{} bytes of data for the shape {shape:?}", data.len())));
+    }
+    let (scales, zero_points, channel_axis) = quantisation(table).map_err(corrupt)?;
+    check_quantisation(&scales, &zero_points, channel_axis, &shape, element).map_err(corrupt)?;
+    let whole = match (&scales[..], &zero_points[..]) {
+        ([scale], [zero_point]) => Some(Quantisation { scale: *scale, zero_point: *zero_point as i32 }),
+        _ => None,
+    };
+    let name = name.unwrap_or_default().to_owned();
+    let info = TensorInfo { name, shape, element, quantisation: whole };
+    Ok(Tensor { info, constant, scales, channel_axis })
+}
+
+fn quantisation(tensor: &Table<'_>) -> Result<(Vec<f32>, Vec<i64>, i32), Damage> {
+    let Some(table) = tensor.table(4)? else { return Ok((Vec::new(), Vec::new(), 0)) };
+    table.vector(0, 4)?;
+    table.vector(1, 4)?;
+    if table.u8(4)? != 0 {
+        return Err("a custom quantisation".to_owned());
+    }
+    Ok((table.vector(2, 4)?.f32s(), table.vector(3, 8)?.i64s(), table.i32(6, 0)?))
+}
+
+fn check_quantisation(
+    scales: &[f32],
+    zero_points: &[i64],
+    axis: i32,
+    shape: &[usize],
+    element: ElementType,
+) -> Result<(), Damage> {
+    if scales.len() != zero_points.len() {
+        return Err(format!("{} scales, but {} zero points", scales.len(), zero_points.len()));
+    }
+    if scales.iter().any(|scale| !(scale.is_normal() && *scale > 0.0 && *scale < 1e10)) {
+        return Err("a scale that is not a positive number".to_owned());
+    }
+    let range = match element {
+        ElementType::Int8 => -128..=127,
+        ElementType::Uint8 => 0..=255,
+        _ => 0..=0,
+    };
+    if !zero_points.iter().all(|zero| range.contains(zero)) {
+        return Err("a zero point out of range".to_owned());
+    }
+    let extent = usize::try_from(axis).ok().and_then(|axis| shape.get(axis));
+    if scales.len() > 1 && extent != Some(&scales.len()) {
+        return Err(format!("{} scales along axis {axis} of the shape {shape:?}", scales.len()));
+    }
+    if !scales.is_empty() && axis != 0 && extent.is_none() {
+        return Err(format!("quantisation along axis {axis} of the shape {shape:?}"));
+    }
+    Ok(())
+}
+
+struct Graph<'g, 'a> {
+    tensors: &'g [Tensor<'a>],
+    codes: &'g [(i32, String)],
+}
+
+impl<'a> Graph<'_, 'a> {
+    fn verify(&self, subgraph: &Table<'a>) -> Result<Summary, Error> {
+        let (inputs, outputs) = (self.places(subgraph, 1)?, self.places(subgraph, 2)?);
+        let mut written: HashSet<usize> = HashSet::new();
+        for place in &inputs {
+            if self.tensors[*place].constant.is_some() || !written.insert(*place) {
+                return Err(Error::Corrupt(format!("input tensor {place} is a constant or named twice")));
+            }
+        }
+        let mut names = Vec::new();
+        let mut multiplications = 0u64;
+        for table in subgraph.tables(3).map_err(Error::Corrupt)? {
+            let (operator, name) = self.operator(&table)?;
+            let complain = |what: String| Error::Corrupt(format!("operator {} ({name}): {what}", names.len()));
+            self.check_order(&operator, &mut written).map_err(complain)?;
+            let cost = operators::check(&operator, self.tensors).map_err(complain)?;
+            multiplications = multiplications.saturating_add(cost);
+            names.push(name);
+        }
+        if multiplications > MOST_MULTIPLICATIONS {
+            return Err(Error::Unsupported(format!("{multiplications} multiplications")));
+        }
+        if let Some(place) = outputs.iter().find(|place| !written.contains(place)) {
+            return Err(Error::Corrupt(format!("nothing writes the output tensor {place}")));
+        }
+        let infos = |places: &[usize]| places.iter().map(|p| self.tensors[*p].info.clone()).collect();
+        Ok(Summary { inputs: infos(&inputs), outputs: infos(&outputs), operators: names })
+    }
+
+    /// Tensor places of the graph's inputs (field 1) or outputs (field 2).
+    fn places(&self, subgraph: &Table<'a>, field: usize) -> Result<Vec<usize>, Error> {
+        let places = subgraph.vector(field, 4).map_err(Error::Corrupt)?.i32s();
+        if places.is_empty() || places.len() > 64 {
+            return Err(Error::Unsupported(format!("{} inputs or outputs", places.len())));
+        }
+        let there = |place: &i32| usize::try_from(*place).ok().filter(|p| *p < self.tensors.len());
+        let found: Option<Vec<usize>> = places.iter().map(there).collect();
+        found.ok_or_else(|| Error::Corrupt("an input or output tensor is not there".to_owned()))
+    }
+
+    fn operator(&self, table: &Table<'a>) -> Result<(Operator<'a>, String), Error> {
+        let read = || -> Result<_, Damage> {
+            if table.has(6)? && table.u8(6)? != 0 {
+                return Err("options in an unknown format".to_owned());
+            }
+            if table.vector(7, 1)?.len() > 0 || table.vector(8, 4)?.len() > 0 {
+                return Err("an operator with state".to_owned());
+            }
+            if table.u64(9)? != 0 || table.u64(10)? != 0 || table.u8(11)? != 0 {
+                return Err("options outside the operator".to_owned());
+            }
+            table.vector(5, 1)?;
+            let options = table.table(4)?;
+            let kind = table.u8(3)?;
+            if options.is_some() != (kind != 0) {
+                return Err("options without a type, or a type without options".to_owned());
+            }
+            let operator = Operator {
+                code: 0,
+                inputs: table.vector(1, 4)?.i32s(),
+                outputs: table.vector(2, 4)?.i32s(),
+                options: options.map(|options| (kind, options)),
+            };
+            Ok((table.u32(0)? as usize, operator))
+        };
+        let (index, mut operator) = read().map_err(Error::Corrupt)?;
+        let (code, name) = self
+            .codes
+            .get(index)
+            .ok_or_else(|| Error::Corrupt(format!("operator code {index} is not there")))?;
+        operator.code = *code;
+        Ok((operator, name.clone()))
+    }
+
+    /// An operator reads constants and what was written before, and writes what nobody else writes.
+    fn check_order(&self, operator: &Operator<'_>, written: &mut HashSet<usize>) -> Result<(), Damage> {
+        for place in operator.inputs.iter().filter(|place| **place != -1) {
+            let tensor = usize::try_from(*place).ok().and_then(|p| Some((p, self.tensors.get(p)?)));
+            match tensor {
+                Some((_, tensor)) if tensor.constant.is_some() => {}
+                Some((p, _)) if written.contains(&p) => {}
+                _ => return Err(format!("it reads tensor {place}, which is not there yet")),
+            }
+        }
+        for place in &operator.outputs {
+            let tensor = usize::try_from(*place).ok().and_then(|p| Some((p, self.tensors.get(p)?)));
+            match tensor {
+                Some((p, tensor)) if tensor.constant.is_none() && written.insert(p) => {}
+                _ => return Err(format!("it writes tensor {place}, which it must not")),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! `[camera]`: where the frames come from and which parts of them are not looked at.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{NAME, NAME_FORM};
+use crate::config::optional;
+
+/// Where the frames come from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Camera {
+    /// Short name of the camera, the fourth level of its topics.
+    #[schemars(regex(pattern = NAME), extend("x-form" = NAME_FORM))]
+    pub(crate) name: String,
+    /// A folder of pictures, one picture (JPEG or PNG), an .mjpeg file or a video file. Empty: none yet.
+    #[serde(with = "optional")]
+    #[schemars(with = "String")]
+    pub(crate) source: Option<PathBuf>,
+    /// Frames per second to take. Of a file: at which it is played.
+    #[schemars(range(min = 0.1, max = 60.0))]
+    pub(crate) fps: f64,
+    /// How fast a file is played.
+    pub(crate) pace: Pace,
+    /// Whether a file starts again when it ends.
+    pub(crate) repeat: bool,
+    /// Part of the frame in which no face is looked at, such as a till or a neighbour's window. One block for each.
+    #[schemars(length(max = 64))]
+    pub(crate) mask: Vec<Mask>,
+}
+
+impl Default for Camera {
+    fn default() -> Self {
+        Self {
+            name: "camera".to_owned(),
+            source: None,
+            fps: 10.0,
+            pace: Pace::Realtime,
+            repeat: false,
+            mask: Vec::new(),
+        }
+    }
+}
+
+/// Speed of a source that is a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Pace {
+    /// at `fps`, as a camera would
+    #[default]
+    Realtime,
+    /// as fast as the board can
+    Fast,
+}
+
+/// A part of the frame in which no face is looked at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mask {
+    /// What the mask is called in messages.
+    #[schemars(length(min = 1, max = 64), example = &"till")]
+    pub(crate) name: String,
+    /// Why it is there.
+    #[schemars(example = &"staff")]
+    pub(crate) kind: MaskKind,
+    /// Corners in order along the outline, each [x, y] as fractions of the frame's width and height, from the top
+    /// left. A face whose centre lies inside is dropped before its expression is read.
+    #[schemars(
+        length(min = 3, max = 64),
+        inner(inner(range(min = 0.0, max = 1.0))),
+        example = [[0.0, 0.5], [0.3, 0.5], [0.3, 1.0], [0.0, 1.0]],
+        extend("x-form" = "at least three corners: [[x, y], [x, y], [x, y]]")
+    )]
+    pub(crate) polygon: Vec<[f64; 2]>,
+}
+
+/// Why a part of the frame is masked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MaskKind {
+    /// people work there
+    Staff,
+    /// people there are none of our business
+    Privacy,
+}

@@ -1,0 +1,54 @@
+//! `[detector]`: how faces are found and followed.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::duration;
+
+/// How faces are found in a frame and followed from frame to frame.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Detector {
+    /// The detector: name of a folder in the models directory, or a path.
+    #[schemars(length(min = 1))]
+    pub(crate) model: String,
+    /// Least score of a face. Higher: fewer false faces, more missed ones.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) score_threshold: f64,
+    /// Overlap (intersection over union) from which two boxes are taken for the same face.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) nms_iou: f64,
+    /// Smallest face that is looked at: shorter side of its box, in pixels of the camera.
+    #[schemars(range(min = 8, max = 1000))]
+    pub(crate) min_face_px: u32,
+    /// Processor threads of the detector.
+    #[schemars(range(min = 1, max = 16))]
+    pub(crate) threads: u32,
+    /// Overlap with its last box from which a face is taken for the same person.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(crate) track_iou: f64,
+    /// How long a person who is not seen is waited for. Nobody is remembered beyond the window.
+    #[serde(with = "duration::text")]
+    #[schemars(with = "duration::Text", extend("x-minimum" = "100ms", "x-maximum" = "1m"))]
+    pub(crate) track_memory: Duration,
+    /// In how many frames of a window a face must be seen to count as a person. Stills always count.
+    #[schemars(range(min = 1, max = 100))]
+    pub(crate) track_confirm_frames: u32,
+}
+
+impl Default for Detector {
+    fn default() -> Self {
+        Self {
+            model: "yunet-320".to_owned(),
+            score_threshold: 0.6,
+            nms_iou: 0.3,
+            min_face_px: 24,
+            threads: 1,
+            track_iou: 0.3,
+            track_memory: Duration::from_secs(1),
+            track_confirm_frames: 2,
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! `[mqtt]`: the broker, and how messages reach it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::secret::Secret;
+use crate::config::{duration, optional};
+
+/// The MQTT broker that reports are published to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Mqtt {
+    /// Host name or address of the broker.
+    #[schemars(
+        regex(pattern = r"^[A-Za-z0-9._:-]{1,253}$"),
+        extend("x-form" = "a host name or an address, without mqtt:// and without the port")
+    )]
+    pub(crate) host: String,
+    /// TCP port of the broker.
+    #[schemars(range(min = 1, max = 65535))]
+    pub(crate) port: u16,
+    /// User name. Empty: log in without one.
+    #[serde(with = "optional")]
+    #[schemars(with = "String", length(max = 256))]
+    pub(crate) username: Option<String>,
+    /// File that holds the password in its first line, readable by affectd alone. The password itself never stands
+    /// in the configuration. A systemd credential is such a file. Empty: no password.
+    #[serde(with = "optional")]
+    #[schemars(with = "String")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// The password that was read from `password_file`.
+    #[serde(skip)]
+    pub(crate) password: Option<Secret>,
+    /// MQTT client id. Empty: the device's name.
+    #[serde(with = "optional")]
+    #[schemars(
+        with = "String",
+        regex(pattern = "^[A-Za-z0-9._:-]{0,64}$"),
+        extend("x-form" = "1 to 64 of the characters A-Z, a-z, 0-9, . _ : and -")
+    )]
+    pub(crate) client_id: Option<String>,
+    /// Version of MQTT.
+    pub(crate) protocol: Protocol,
+    /// Longest silence after which the broker is asked whether it is still there.
+    #[serde(with = "duration::text")]
+    #[schemars(with = "duration::Text", extend("x-minimum" = "5s", "x-maximum" = "18h"))]
+    pub(crate) keep_alive: Duration,
+    /// First level (or levels) of every topic.
+    #[schemars(
+        regex(pattern = "^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$"),
+        length(max = 64),
+        extend("x-form" = "levels of A-Z, a-z, 0-9, - and _, with / only between them")
+    )]
+    pub(crate) base: String,
+    /// Messages kept while the broker is away. When they are more, the oldest go first.
+    #[schemars(range(min = 1, max = 100000))]
+    pub(crate) queue: u32,
+    /// Longest wait between two attempts to reach the broker.
+    #[serde(with = "duration::text")]
+    #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    pub(crate) retry_max: Duration,
+    /// Age at which a report that nobody has fetched yet is worthless. The broker drops it then (MQTT 5 only).
+    #[serde(with = "duration::text")]
+    #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "720h"))]
+    pub(crate) message_expiry: Duration,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 1883,
+            username: None,
+            password_file: None,
+            password: None,
+            client_id: None,
+            protocol: Protocol::V5,
+            keep_alive: Duration::from_secs(30),
+            base: "affectd".to_owned(),
+            queue: 1000,
+            retry_max: Duration::from_secs(60),
+            message_expiry: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// Version of MQTT.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) enum Protocol {
+    /// MQTT 5
+    #[default]
+    #[serde(rename = "5")]
+    V5,
+    /// for older brokers: no message expiry
+    #[serde(rename = "3.1.1")]
+    V311,
+}
