@@ -1,20 +1,44 @@
-//! The daemon's configuration.
+//! The daemon's configuration: strict TOML, every problem reported at once.
+//!
+//! The types in [`tables`] are the only place where a key is written down; the rest is made from their JSON Schema:
+//!
+//! ```text
+//! tables ──> schema ──┬──> template            `affectd config --defaults`, config/affectd.toml
+//!                     ├──> effective           `affectd config --effective`
+//!                     └──> check
+//! source ──> syntax ──> entry ──> check ──> merge ──> required, rules ──> Config
+//!                         problem <── whatever any of them finds
+//! ```
 
+mod check;
 mod duration;
+mod entry;
+mod load;
 mod optional;
+mod problem;
+mod rules;
 mod secret;
+mod source;
+mod suggest;
+mod syntax;
 mod tables;
+mod template;
+#[cfg(test)]
+mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use load::{from_str, load};
+pub(crate) use problem::{ConfigErrors, Problem};
 pub(crate) use secret::Secret;
+pub(crate) use source::environment;
 pub(crate) use tables::{
     Basis, Camera, Delegate, Deployment, Detector, Level, Log, Mask, MaskKind, Model, Mqtt, Pace, Place,
     Privacy, Protocol, Window,
 };
 
-/// The version of the configuration that this affectd reads.
+/// The version of the configuration's format that this affectd reads.
 pub(crate) const CONFIG_VERSION: u32 = 1;
 
 /// Configuration of affectd.
@@ -41,7 +65,63 @@ pub(crate) struct Config {
     pub(crate) log: Log,
 }
 
-/// The JSON Schema of the configuration file. Every other rule about keys is made from it.
+impl Config {
+    /// The defaults, for a deployment. (Without a deployment there are none.)
+    #[must_use]
+    pub(crate) fn new(deployment: Deployment) -> Self {
+        Self {
+            config_version: CONFIG_VERSION,
+            deployment,
+            camera: Camera::default(),
+            detector: Detector::default(),
+            model: Model::default(),
+            window: Window::default(),
+            privacy: Privacy::default(),
+            mqtt: Mqtt::default(),
+            log: Log::default(),
+        }
+    }
+
+    /// The configuration of `affectd replay` where no file is given: it reads recordings and publishes nothing.
+    #[must_use]
+    pub(crate) fn for_replay() -> Self {
+        Self::new(Deployment {
+            site: "replay".to_owned(),
+            place: Place::Other,
+            purpose: "Replay of recorded pictures on this machine; nothing is published.".to_owned(),
+            controller: "whoever runs affectd replay".to_owned(),
+            basis: Basis::None,
+            device: Some("replay".to_owned()),
+        })
+    }
+
+    /// The values in effect, as TOML that can be read again. The password is not in it.
+    #[must_use]
+    pub(crate) fn effective_toml(&self) -> String {
+        // Plain data under text keys: there is nothing in it that could not become JSON.
+        let values = serde_json::to_value(self).unwrap_or_default();
+        template::effective(&schema(), &values)
+    }
+
+    /// What is allowed but unwise, each as a sentence for the log.
+    #[must_use]
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let open = self
+            .mqtt
+            .password_file
+            .iter()
+            .filter(|path| secret::is_open_to_all(path));
+        open.map(|path| {
+            format!(
+                "[mqtt] password_file: every user of this machine can read {0}; `chmod o-r {0}` takes that away",
+                path.display()
+            )
+        })
+        .collect()
+    }
+}
+
+/// The JSON Schema of the configuration file.
 #[must_use]
 pub(crate) fn schema() -> serde_json::Value {
     let mut settings = schemars::generate::SchemaSettings::draft2020_12();
@@ -50,4 +130,10 @@ pub(crate) fn schema() -> serde_json::Value {
         .into_generator()
         .into_root_schema_for::<Config>()
         .to_value()
+}
+
+/// The commented template of the configuration file.
+#[must_use]
+pub(crate) fn template() -> String {
+    template::template(&schema())
 }

@@ -10,6 +10,7 @@ use crate::config::optional;
 /// law asks it of whoever reads people's emotions, and `affectd notice` prints it for the people in the room.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("x-why" = "fill in [deployment]: affectd says where, what for and for whom it reads emotions"))]
 pub(crate) struct Deployment {
     /// Short name of the site, the second level of every topic.
     #[schemars(regex(pattern = NAME), extend("x-form" = NAME_FORM), example = &"museum-north")]

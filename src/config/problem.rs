@@ -1,0 +1,284 @@
+//! Problems of a configuration, and how they are shown.
+//!
+//! ```text
+//! affectd.toml:12:1: [mqtt] unknown key `hots`
+//!     hots = "10.0.0.5"
+//!     ^^^^  did you mean `host`?
+//! ```
+
+use std::fmt;
+
+use super::source::{Source, Span};
+
+/// Longest part of a line that is shown, in characters.
+const SHOWN: usize = 100;
+/// Words in a key whose value is never shown, wherever it stands.
+const SECRET_WORDS: [&str; 5] = ["password", "passwd", "passphrase", "secret", "token"];
+
+/// One problem: where it is, what is wrong, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// Source, line and column, for sorting; line and column count from 1, and are 0 where there is no line to show.
+    order: (usize, usize, usize),
+    /// `file:line:column`, or the name of an environment variable.
+    place: String,
+    /// What is wrong, with the table.
+    what: String,
+    /// The line, and the columns under which the carets go (from 0).
+    excerpt: Option<(String, usize, usize)>,
+    /// What to do about it; may be empty.
+    note: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place.is_empty() {
+            f.write_str(&self.what)?;
+        } else {
+            write!(f, "{}: {}", self.place, self.what)?;
+        }
+        let mut note_indent = String::new();
+        if let Some((line, start, end)) = &self.excerpt {
+            write!(
+                f,
+                "\n    {line}\n    {:start$}{:^<width$}",
+                "",
+                "",
+                width = end - start
+            )?;
+            note_indent.push_str("  ");
+        } else if !self.note.is_empty() {
+            note_indent.push_str("\n    ");
+        }
+        if !self.note.is_empty() {
+            write!(f, "{note_indent}{}", self.note)?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything that is wrong with a configuration, in the order of files and lines. `Display` shows it all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ConfigErrors(Vec<Problem>);
+
+impl ConfigErrors {
+    /// The problems, in the order of files and lines; at least one.
+    #[must_use]
+    pub(crate) fn problems(&self) -> &[Problem] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.0 {
+            write!(f, "{problem}\n\n")?;
+        }
+        match self.0.len() {
+            1 => f.write_str("The configuration has 1 problem."),
+            count => write!(f, "The configuration has {count} problems."),
+        }
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Collects problems while the sources are read and checked.
+#[derive(Debug)]
+pub(super) struct Problems {
+    /// What was read, in the order in which it was merged.
+    pub(super) sources: Vec<Source>,
+    list: Vec<Problem>,
+}
+
+impl Problems {
+    /// No problems yet, in `sources`.
+    pub(super) fn new(sources: Vec<Source>) -> Self {
+        Self {
+            sources,
+            list: Vec::new(),
+        }
+    }
+
+    /// Notes a problem of a value or key at `span` in table `table` (a path such as `camera.mask`; empty for the
+    /// top of the file). Where the syntax is broken nothing more is noted: it would only be a consequence.
+    pub(super) fn add(&mut self, span: &Span, table: &str, what: impl AsRef<str>, note: impl Into<String>) {
+        if self.sources[span.source].is_broken_at(span.bytes.start) {
+            return;
+        }
+        let what = if table.is_empty() {
+            what.as_ref().to_owned()
+        } else {
+            format!("[{table}] {}", what.as_ref())
+        };
+        self.add_syntax(span, what, note);
+    }
+
+    /// Notes a problem of syntax, which is itself what is broken at `span`.
+    pub(super) fn add_syntax(&mut self, span: &Span, what: impl Into<String>, note: impl Into<String>) {
+        let source = &self.sources[span.source];
+        let (line, column) = source.line_and_column(span.bytes.start);
+        self.list.push(Problem {
+            order: (span.source, line, column),
+            place: source.place(line, column),
+            what: what.into(),
+            excerpt: Some(excerpt(source, span)),
+            note: note.into(),
+        });
+    }
+
+    /// Notes a problem that has no line: of source number `source` as a whole.
+    pub(super) fn add_whole(&mut self, source: usize, what: impl Into<String>, note: impl Into<String>) {
+        let place = self
+            .sources
+            .get(source)
+            .map(|source| source.name.clone())
+            .unwrap_or_default();
+        self.list.push(Problem {
+            order: (source, 0, 0),
+            place,
+            what: what.into(),
+            excerpt: None,
+            note: note.into(),
+        });
+    }
+
+    /// The text at `span`, as it was written.
+    pub(super) fn text(&self, span: &Span) -> &str {
+        self.sources[span.source]
+            .text
+            .get(span.bytes.clone())
+            .unwrap_or_default()
+    }
+
+    /// All that was noted, in the order of files and lines.
+    pub(super) fn finish(mut self) -> ConfigErrors {
+        self.list.sort_by_key(|problem| problem.order);
+        ConfigErrors(self.list)
+    }
+
+    /// Whether nothing was noted so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+/// The line of `span`, fit to be shown, and the columns of the carets.
+fn excerpt(source: &Source, span: &Span) -> (String, usize, usize) {
+    let line = source.line_at(span.bytes.start);
+    let text = &source.text[line.clone()];
+    let to_column = |at: usize| {
+        text[..at.clamp(line.start, line.end) - line.start]
+            .chars()
+            .count()
+    };
+    let (mut start, mut end) = (to_column(span.bytes.start), to_column(span.bytes.end));
+
+    let text = without_secret(text);
+    let skip = text.chars().take_while(|c| c.is_whitespace()).count().min(start);
+    let skip = if start - skip > SHOWN / 2 {
+        start - SHOWN / 2
+    } else {
+        skip
+    };
+    let shown: String = text
+        .chars()
+        .skip(skip)
+        .take(SHOWN)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let width = shown.chars().count();
+    start = (start - skip).min(width);
+    end = end
+        .saturating_sub(skip)
+        .clamp(start, width.max(start))
+        .max(start + 1);
+    (shown.trim_end().to_owned(), start, end)
+}
+
+/// `line` with everything cut off that may be a secret.
+fn without_secret(line: &str) -> String {
+    match secret_starts(line) {
+        Some(at) => format!("{}= ***", &line[..at]),
+        None => line.to_owned(),
+    }
+}
+
+/// Where in `line` the `=` stands behind which a secret may follow.
+fn secret_starts(line: &str) -> Option<usize> {
+    let lower = line.to_ascii_lowercase();
+    SECRET_WORDS
+        .iter()
+        .flat_map(|word| lower.match_indices(word).map(move |(at, _)| at + word.len()))
+        .filter(|end| !lower[*end..].starts_with("_file"))
+        .filter_map(|end| line[end..].find('=').map(|at| end + at))
+        .min()
+}
+
+/// Whether the line of `span` holds something that must not be shown.
+pub(super) fn is_secret(source: &Source, span: &Span) -> bool {
+    secret_starts(&source.text[source.line_at(span.bytes.start)]).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str, bytes: std::ops::Range<usize>) -> String {
+        let mut problems = Problems::new(vec![Source::file("a.toml", text)]);
+        problems.add(&Span { source: 0, bytes }, "mqtt", "wrong", "do it right");
+        problems.finish().problems()[0].to_string()
+    }
+
+    #[test]
+    fn carets_stand_under_the_value() {
+        let text = "# ä\n  hots = \"ü\" # ö\n";
+        let at = text.find("hots").expect("there");
+        assert_eq!(
+            shown(text, at..at + 4),
+            "a.toml:2:3: [mqtt] wrong\n    hots = \"ü\" # ö\n    ^^^^  do it right"
+        );
+        let at = text.find("\"ü\"").expect("there");
+        assert_eq!(
+            shown(text, at..at + 4),
+            "a.toml:2:10: [mqtt] wrong\n    hots = \"ü\" # ö\n           ^^^  do it right"
+        );
+    }
+
+    #[test]
+    fn an_empty_span_and_the_end_of_the_text_still_get_a_caret() {
+        assert_eq!(
+            shown("a =", 3..3),
+            "a.toml:1:4: [mqtt] wrong\n    a =\n       ^  do it right"
+        );
+        assert_eq!(
+            shown("", 0..0),
+            "a.toml:1:1: [mqtt] wrong\n    \n    ^  do it right"
+        );
+    }
+
+    #[test]
+    fn long_lines_are_cut_around_the_place() {
+        let text = format!("key = \"{}\" x{}", "y".repeat(500), "z".repeat(500));
+        let at = text.find(" x").expect("there") + 1;
+        let shown = shown(&text, at..at + 1);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[1].chars().count(), 4 + SHOWN);
+        let caret = lines[2].find('^').expect("a caret");
+        assert_eq!(lines[1].as_bytes()[caret], b'x');
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        for line in [
+            "password = \"hunter2\"",
+            "mqtt = { host = \"a\", Password = \"hunter2\" }",
+            "api_token='hunter2'",
+            "AFFECTD__MQTT__PASSWORD=hunter2",
+            "password=hunter2 password_file=\"x\"",
+        ] {
+            assert!(!shown(line, 0..line.len()).contains("hunter2"), "{line}");
+        }
+        assert!(shown("password_file = \"/etc/x\"", 0..8).contains("/etc/x"));
+    }
+}

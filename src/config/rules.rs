@@ -1,0 +1,187 @@
+//! Rules that tie several values together, or that need more than the schema can say.
+
+use std::path::PathBuf;
+
+use super::CONFIG_VERSION;
+use super::entry::{self, Table};
+use super::problem::Problems;
+use super::secret::Secret;
+use super::tables::{Basis, Delegate, Mask, Place};
+
+/// Smallest area of a mask, as a fraction of the frame. What is smaller hides nothing.
+const SMALLEST_MASK: f64 = 1e-6;
+
+/// Applies every rule to the merged tree. Absent and refused values break no rule. Returns the password, if one was
+/// read.
+pub(super) fn check(table: &Table, problems: &mut Problems) -> Option<Secret> {
+    version(table, problems);
+    place(table, problems);
+    delegate(table, problems);
+    host(table, problems);
+    masks(table, problems);
+    password(table, problems)
+}
+
+fn version(table: &Table, problems: &mut Problems) {
+    let path = ["config_version"];
+    let (Some(entry), Some(version)) = (entry::get(table, &path), entry::read::<i64>(table, &path)) else {
+        return;
+    };
+    if version == i64::from(CONFIG_VERSION) {
+        return;
+    }
+    let note = if version > i64::from(CONFIG_VERSION) {
+        format!(
+            "it was written for a newer affectd than {}: update affectd",
+            env!("CARGO_PKG_VERSION")
+        )
+    } else {
+        "there never was such a version".to_owned()
+    };
+    let what = format!(
+        "`config_version` is {}; this affectd reads {CONFIG_VERSION}",
+        problems.text(&entry.span).trim()
+    );
+    problems.add(&entry.span, "", what, note);
+}
+
+/// Reading emotions where people work or learn is forbidden in the European Union, but for two reasons.
+fn place(table: &Table, problems: &mut Problems) {
+    let Some(entry) = entry::get(table, &["deployment", "place"]) else {
+        return;
+    };
+    let what = match entry::read(table, &["deployment", "place"]) {
+        Some(Place::Workplace) => "`place` is \"workplace\", where it is forbidden to read emotions",
+        Some(Place::Education) => "`place` is \"education\", where it is forbidden to read emotions",
+        _ => return,
+    };
+    let declared = match entry::get(table, &["deployment", "basis"]) {
+        None => Some(Basis::None),
+        Some(_) => entry::read(table, &["deployment", "basis"]),
+    };
+    if declared == Some(Basis::None) {
+        let note = "EU AI Act, Art. 5(1)(f): lawful for medical or safety reasons alone; if that is why it hangs \
+                    there, declare basis = \"medical\" or basis = \"safety\"";
+        problems.add(&entry.span, "deployment", what, note);
+    }
+}
+
+fn delegate(table: &Table, problems: &mut Problems) {
+    let delegate = entry::get(table, &["model", "delegate"]);
+    if delegate.is_some() && entry::read::<Delegate>(table, &["model", "delegate"]).is_none() {
+        return;
+    }
+    let external = entry::read(table, &["model", "delegate"]) == Some(Delegate::External);
+    let library = entry::get(table, &["model", "delegate_library"]);
+    let given =
+        entry::read::<String>(table, &["model", "delegate_library"]).is_some_and(|path| !path.is_empty());
+    match (delegate, library) {
+        (Some(delegate), None) if external => {
+            let what = "`delegate` is \"external\", but `delegate_library` is not given";
+            let note = "give the library's path: delegate_library = \"/usr/lib/…/libedgetpu.so.1\"";
+            problems.add(&delegate.span, "model", what, note);
+        }
+        (_, Some(library)) if external && library_is_empty(table) => {
+            let what = "`delegate_library` is empty, but `delegate` is \"external\"";
+            problems.add(
+                &library.span,
+                "model",
+                what,
+                "give the library's path, or another `delegate`",
+            );
+        }
+        (_, Some(library)) if given && !external => {
+            let what = "`delegate_library` is given, but `delegate` is not \"external\"";
+            problems.add(
+                &library.span,
+                "model",
+                what,
+                "write delegate = \"external\", or leave the library out",
+            );
+        }
+        _ => {}
+    }
+}
+
+fn library_is_empty(table: &Table) -> bool {
+    entry::read::<String>(table, &["model", "delegate_library"]).is_some_and(|path| path.is_empty())
+}
+
+/// A port behind the host. (An IPv6 address has two colons at least.)
+fn host(table: &Table, problems: &mut Problems) {
+    let Some(entry) = entry::get(table, &["mqtt", "host"]) else {
+        return;
+    };
+    let Some(host) = entry::read::<String>(table, &["mqtt", "host"]) else {
+        return;
+    };
+    if let Some((name, port)) = host.split_once(':').filter(|(_, port)| !port.contains(':')) {
+        let what = format!("`host` is \"{host}\", with a port");
+        problems.add(
+            &entry.span,
+            "mqtt",
+            what,
+            format!("write host = \"{name}\" and port = {port}"),
+        );
+    }
+}
+
+fn masks(table: &Table, problems: &mut Problems) {
+    let path = ["camera", "mask"];
+    let (Some(entry), Some(masks)) = (entry::get(table, &path), entry::read::<Vec<Mask>>(table, &path))
+    else {
+        return;
+    };
+    let entry::Value::Array(places) = &entry.value else {
+        return;
+    };
+    for (mask, place) in masks.iter().zip(places) {
+        if area(&mask.polygon) < SMALLEST_MASK {
+            let what = format!("the polygon of mask {:?} has no area", mask.name);
+            let note =
+                "its corners lie on one line, or its outline crosses itself, so that it would hide nothing";
+            problems.add(&place.span, "camera.mask", what, note);
+        }
+    }
+}
+
+/// Area of a polygon by the shoelace formula.
+fn area(polygon: &[[f64; 2]]) -> f64 {
+    let next = polygon.iter().cycle().skip(1);
+    polygon
+        .iter()
+        .zip(next)
+        .map(|([x0, y0], [x1, y1])| x0 * y1 - x1 * y0)
+        .sum::<f64>()
+        .abs()
+        / 2.0
+}
+
+fn password(table: &Table, problems: &mut Problems) -> Option<Secret> {
+    let entry = entry::get(table, &["mqtt", "password_file"])?;
+    let path = entry::read::<PathBuf>(table, &["mqtt", "password_file"])?;
+    if path.as_os_str().is_empty() {
+        return None;
+    }
+    let username = entry::get(table, &["mqtt", "username"]);
+    if username.is_none()
+        || entry::read::<String>(table, &["mqtt", "username"]).is_some_and(|name| name.is_empty())
+    {
+        let what = "`password_file` is given, but `username` is not";
+        problems.add(
+            &entry.span,
+            "mqtt",
+            what,
+            "a broker takes a password only together with a user name",
+        );
+    }
+    match Secret::read(&path) {
+        Ok(secret) => Some(secret),
+        Err(why) => {
+            let what = format!("no password can be read from {}: {why}", path.display());
+            let note = "write the password into the first line of that file, readable by affectd";
+            problems.add(&entry.span, "mqtt", what, note);
+            None
+        }
+    }
+}

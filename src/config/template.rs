@@ -1,0 +1,197 @@
+//! Prints configuration as TOML: the commented template, and the values in effect.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value as Json};
+
+use super::check::{Kind, kind};
+
+/// Width of the comments, in characters.
+const WIDTH: usize = 100;
+
+/// What stands above the template.
+const PREFACE: &str = "Configuration of affectd.
+
+Keys that are not changed may be left out: the values given here are the defaults. A # at the start of a line makes \
+it a comment. Unknown keys are refused; `affectd check -c FILE` tells what is wrong and where.
+
+Files conf.d/*.toml beside this one are read after it, in the order of their names, and win. Environment variables \
+win over both: AFFECTD__MQTT__HOST=broker.example sets host in [mqtt].
+
+Begin with [deployment]: take away the # before its keys and fill them in. Without it affectd does not start.";
+
+/// The commented template: every key with its meaning, its limits and its default. Keys that have no default, and
+/// lists of tables, stand there as a comment with an example.
+pub(super) fn template(schema: &Json) -> String {
+    let mut out = String::new();
+    comment(&mut out, "#", PREFACE);
+    Printer { out, comments: true }.root(schema, None)
+}
+
+/// `values`, the whole configuration, without comments.
+pub(super) fn effective(schema: &Json, values: &Json) -> String {
+    Printer {
+        out: String::new(),
+        comments: false,
+    }
+    .root(schema, Some(values))
+}
+
+/// Prints tables of a schema.
+#[derive(Debug)]
+struct Printer {
+    out: String,
+    comments: bool,
+}
+
+impl Printer {
+    /// Prints the whole file: single keys first, then the tables.
+    fn root(mut self, schema: &Json, values: Option<&Json>) -> String {
+        let (tables, keys): (Vec<_>, Vec<_>) =
+            properties(schema).partition(|(_, inner)| kind(inner) == Kind::Table);
+        for (name, inner) in keys {
+            self.key("", name, inner, values.and_then(|values| values.get(name)));
+        }
+        for (name, inner) in tables {
+            self.table(name, inner, values.and_then(|values| values.get(name)));
+        }
+        self.out
+    }
+
+    fn table(&mut self, path: &str, schema: &Json, values: Option<&Json>) {
+        self.out.push('\n');
+        if self.comments {
+            self.out.push('\n');
+            comment(&mut self.out, "#", description(schema));
+        }
+        line(&mut self.out, &format!("[{path}]"));
+        let (lists, keys): (Vec<_>, Vec<_>) =
+            properties(schema).partition(|(_, inner)| is_list_of_tables(inner));
+        for (name, inner) in keys {
+            self.key("", name, inner, values.and_then(|values| values.get(name)));
+        }
+        for (name, inner) in lists {
+            let path = format!("{path}.{name}");
+            match values {
+                None => self.list_example(&path, inner),
+                Some(values) => {
+                    for element in values[name].as_array().into_iter().flatten() {
+                        line(&mut self.out, &format!("\n[[{path}]]"));
+                        for (name, inner) in properties(&inner["items"]) {
+                            self.key("", name, inner, element.get(name));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Prints an element of a list of tables as a comment.
+    fn list_example(&mut self, path: &str, schema: &Json) {
+        self.out.push('\n');
+        comment(&mut self.out, "#", description(schema));
+        line(&mut self.out, &format!("#[[{path}]]"));
+        for (name, inner) in properties(&schema["items"]) {
+            self.key("#", name, inner, None);
+        }
+    }
+
+    /// Prints a key with its value, or its default, or its example as a comment. `off` is what goes before a line
+    /// to take it out of force.
+    fn key(&mut self, off: &str, name: &str, schema: &Json, value: Option<&Json>) {
+        let given = value
+            .or_else(|| schema.get("default"))
+            .or_else(|| schema.get("const"));
+        if self.comments {
+            if off.is_empty() {
+                self.out.push('\n');
+            }
+            let required = if given.is_none() && off.is_empty() {
+                "REQUIRED. "
+            } else {
+                ""
+            };
+            let text = format!("{required}{}{}", description(schema), limits(schema));
+            comment(&mut self.out, &format!("{off}#"), &text);
+            for choice in schema["oneOf"].as_array().into_iter().flatten() {
+                let _ = writeln!(
+                    self.out,
+                    "{off}#   {:<14} {}",
+                    choice["const"].to_string(),
+                    description(choice)
+                );
+            }
+        }
+        let (off, shown) = match given {
+            Some(value) => (off, value),
+            None => ("#", &schema["examples"][0]),
+        };
+        line(&mut self.out, &format!("{off}{name} = {}", toml_text(shown)));
+    }
+}
+
+fn properties(schema: &Json) -> impl Iterator<Item = (&String, &Json)> {
+    schema["properties"].as_object().into_iter().flat_map(Map::iter)
+}
+
+fn is_list_of_tables(schema: &Json) -> bool {
+    kind(schema) == Kind::List && kind(&schema["items"]) == Kind::Table
+}
+
+fn description(schema: &Json) -> &str {
+    schema["description"].as_str().unwrap_or_default()
+}
+
+/// The limits of a value, as a sentence.
+fn limits(schema: &Json) -> String {
+    let range = match kind(schema) {
+        Kind::Duration => format!("{} to {}", schema["x-minimum"], schema["x-maximum"]),
+        Kind::Whole | Kind::Number => match (schema["minimum"].as_f64(), schema["maximum"].as_f64()) {
+            (Some(least), Some(most)) => format!("{least} to {most}"),
+            _ => return String::new(),
+        },
+        Kind::Choice => return " One of:".to_owned(),
+        _ => match schema["x-form"].as_str() {
+            Some(form) => return format!(" Allowed: {form}."),
+            None => return String::new(),
+        },
+    };
+    match schema["x-why"].as_str() {
+        Some(why) => format!(" From {range}: {why}."),
+        None => format!(" From {range}."),
+    }
+}
+
+/// A value as TOML, on one line.
+fn toml_text(value: &Json) -> String {
+    match value {
+        // Not JSON's escapes: TOML quotes in its own way.
+        Json::String(text) => toml::Value::String(text.replace("\r\n", "\n")).to_string(),
+        Json::Array(items) => format!("[{}]", items.iter().map(toml_text).collect::<Vec<_>>().join(", ")),
+        other => other.to_string(),
+    }
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+/// Writes `text` as a comment, its paragraphs wrapped.
+fn comment(out: &mut String, mark: &str, text: &str) {
+    for (index, paragraph) in text.split("\n\n").enumerate() {
+        if index > 0 {
+            line(out, mark);
+        }
+        let mut row = mark.to_owned();
+        for word in paragraph.split_whitespace() {
+            if row.chars().count() + 1 + word.chars().count() > WIDTH {
+                line(out, &row);
+                row = mark.to_owned();
+            }
+            row.push(' ');
+            row.push_str(word);
+        }
+        line(out, &row);
+    }
+}
