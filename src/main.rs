@@ -13,6 +13,7 @@ mod identity;
 mod models;
 mod pipeline;
 mod place;
+mod publish;
 mod setup;
 mod vision;
 

@@ -149,8 +149,8 @@ impl Setup {
             sha256: model.manifest.sha256.clone(),
             stand_in: model.manifest.stand_in,
             delegate: delegate_name(&self.delegate).to_owned(),
-            operators: delegation.operators_total as u32,
-            operators_delegated: delegation.operators_delegated as u32,
+            operators: model.file.operators().len() as u32,
+            operators_delegated: delegation.map(|d| d.operators_delegated as u32),
         })
     }
 }

@@ -50,7 +50,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn models(config: &Config) -> anyhow::Result<String> {
     let info = Setup::open(config)?.info(config)?;
     let one = |m: &affect_core::report::ModelInfo| {
-        format!("{} ({} of {} operators on {})", m.id, m.operators_delegated, m.operators, m.delegate)
+        let taken = m.operators_delegated.map_or_else(|| "?".to_owned(), |n| n.to_string());
+        format!("{} ({taken} of {} operators on {})", m.id, m.operators, m.delegate)
     };
     Ok(format!("{}, {}, {}", info.runtime, one(&info.detector), one(&info.model)))
 }

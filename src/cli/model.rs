@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     print(format_args!(
         "delegate   TensorFlow Lite {} with XNNPACK takes {}",
         runtime.version(),
-        taken(&interpreter.delegation())
+        interpreter.delegation().map_or_else(|| "an unknown part".to_owned(), taken)
     ))?;
     let outcomes = golden::run(&runtime, &model, &options).map_err(|e| bad(e.into()))?;
     let mut wrong = 0;

@@ -289,8 +289,8 @@ pub struct ModelInfo {
     pub delegate: String,
     /// Operators of the model.
     pub operators: u32,
-    /// Operators that the delegate took.
-    pub operators_delegated: u32,
+    /// Operators that the delegate took; null if it does not say.
+    pub operators_delegated: Option<u32>,
 }
 
 /// How the mood is derived.
