@@ -48,6 +48,7 @@ pub(crate) struct Config {
     /// Version of this file's format.
     #[schemars(extend("const" = CONFIG_VERSION))]
     pub(crate) config_version: u32,
+    // The tables describe themselves: a doc comment here would take the place of theirs in the template.
     pub(crate) deployment: Deployment,
     #[serde(default)]
     pub(crate) camera: Camera,

@@ -12,6 +12,8 @@ use super::source::{Source, Span};
 
 /// Longest part of a line that is shown, in characters.
 const SHOWN: usize = 100;
+/// Most problems that are noted. A file with more is no configuration.
+const MOST: usize = 100;
 /// Words in a key whose value is never shown, wherever it stands.
 const SECRET_WORDS: [&str; 5] = ["password", "passwd", "passphrase", "secret", "token"];
 
@@ -57,24 +59,29 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a configuration, in the order of files and lines. `Display` shows it all.
+/// What is wrong with a configuration, in the order of files and lines. `Display` shows it all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ConfigErrors(Vec<Problem>);
+pub(crate) struct ConfigErrors {
+    list: Vec<Problem>,
+    /// Whether there were more than [`MOST`].
+    more: bool,
+}
 
 impl ConfigErrors {
     /// The problems, in the order of files and lines; at least one.
     #[must_use]
     pub(crate) fn problems(&self) -> &[Problem] {
-        &self.0
+        &self.list
     }
 }
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for problem in &self.0 {
+        for problem in &self.list {
             write!(f, "{problem}\n\n")?;
         }
-        match self.0.len() {
+        match self.list.len() {
+            count if self.more => write!(f, "The configuration has more than {count} problems."),
             1 => f.write_str("The configuration has 1 problem."),
             count => write!(f, "The configuration has {count} problems."),
         }
@@ -89,6 +96,7 @@ pub(super) struct Problems {
     /// What was read, in the order in which it was merged.
     pub(super) sources: Vec<Source>,
     list: Vec<Problem>,
+    more: bool,
 }
 
 impl Problems {
@@ -97,6 +105,7 @@ impl Problems {
         Self {
             sources,
             list: Vec::new(),
+            more: false,
         }
     }
 
@@ -116,6 +125,9 @@ impl Problems {
 
     /// Notes a problem of syntax, which is itself what is broken at `span`.
     pub(super) fn add_syntax(&mut self, span: &Span, what: impl Into<String>, note: impl Into<String>) {
+        if self.is_full() {
+            return;
+        }
         let source = &self.sources[span.source];
         let (line, column) = source.line_and_column(span.bytes.start);
         self.list.push(Problem {
@@ -154,7 +166,16 @@ impl Problems {
     /// All that was noted, in the order of files and lines.
     pub(super) fn finish(mut self) -> ConfigErrors {
         self.list.sort_by_key(|problem| problem.order);
-        ConfigErrors(self.list)
+        ConfigErrors {
+            list: self.list,
+            more: self.more,
+        }
+    }
+
+    /// Whether no further problem is noted; that there was one is.
+    pub(super) fn is_full(&mut self) -> bool {
+        self.more |= self.list.len() >= MOST;
+        self.more
     }
 
     /// Whether nothing was noted so far.

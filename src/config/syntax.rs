@@ -17,10 +17,13 @@ pub(super) fn parse(problems: &mut Problems, source: usize) -> Table {
 
     for error in errors {
         let bytes = error.span().unwrap_or(0..0);
-        let here = &mut problems.sources[source];
-        if here.is_broken_at(bytes.start) {
+        if problems.sources[source].is_broken_at(bytes.start) {
             continue;
         }
+        if problems.is_full() {
+            break;
+        }
+        let here = &mut problems.sources[source];
         let span = Span { source, bytes };
         let (what, note) = wording(error.message(), here, &span);
         if error.message() != DUPLICATE {

@@ -162,11 +162,11 @@ fn limits(schema: &Json) -> String {
     }
 }
 
-/// A value as TOML, on one line.
+/// A value as TOML.
 fn toml_text(value: &Json) -> String {
     match value {
         // Not JSON's escapes: TOML quotes in its own way.
-        Json::String(text) => toml::Value::String(text.replace("\r\n", "\n")).to_string(),
+        Json::String(text) => toml::Value::String(text.clone()).to_string(),
         Json::Array(items) => format!("[{}]", items.iter().map(toml_text).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),
     }

@@ -117,11 +117,15 @@ impl Check<'_> {
             whole(schema, "minItems", 0),
             whole(schema, "maxItems", usize::MAX),
         );
-        let needed = match () {
-            () if least <= count && count <= most => return true,
-            () if least == most => format!("{least}"),
-            () if count < least => format!("at least {least}"),
-            () => format!("at most {most}"),
+        if least <= count && count <= most {
+            return true;
+        }
+        let needed = if least == most {
+            format!("{least}")
+        } else if count < least {
+            format!("at least {least}")
+        } else {
+            format!("at most {most}")
         };
         let what = format!("`{label}` has {count} elements; it must have {needed}");
         let form = schema["x-form"].as_str().unwrap_or_default();

@@ -27,7 +27,8 @@ pub(crate) struct Mqtt {
     #[schemars(with = "String", length(max = 256))]
     pub(crate) username: Option<String>,
     /// File that holds the password in its first line, readable by affectd alone. The password itself never stands
-    /// in the configuration. A systemd credential is such a file. Empty: no password.
+    /// in the configuration. A systemd credential is such a file. A path without / at its start counts from the
+    /// working directory. Empty: no password.
     #[serde(with = "optional")]
     #[schemars(with = "String")]
     pub(crate) password_file: Option<PathBuf>,

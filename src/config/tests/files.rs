@@ -1,0 +1,214 @@
+//! Files, drop-ins, environment variables and the password's file.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A folder with `files` in it.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, text).expect("written");
+    }
+    folder
+}
+
+fn load_from(folder: &TempDir, names: &[&str], env: &[(&str, &str)]) -> Result<Config, String> {
+    let paths: Vec<PathBuf> = names.iter().map(|name| folder.path().join(name)).collect();
+    let env = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    // Without the folder's name, which is another each time.
+    load(&paths, env).map_err(|errors| {
+        errors
+            .to_string()
+            .replace(&format!("{}/", folder.path().display()), "")
+    })
+}
+
+#[test]
+fn what_comes_later_wins_key_by_key() {
+    let folder = folder(&[
+        (
+            "a.toml",
+            &format!("{START}[mqtt]\nhost = \"a\"\nport = 1\nqueue = 1\nusername = \"a\"\n"),
+        ),
+        ("b.toml", "[mqtt]\nport = 2\nqueue = 2\nusername = \"b\"\n"),
+        ("conf.d/20-x.toml", "[mqtt]\nusername = \"20\"\n"),
+        ("conf.d/10-x.toml", "[mqtt]\nqueue = 3\nusername = \"10\"\n"),
+        ("conf.d/30-x.txt", "not TOML"),
+    ]);
+    let config = load_from(
+        &folder,
+        &["a.toml", "b.toml"],
+        &[("AFFECTD__MQTT__CLIENT_ID", "env")],
+    )
+    .expect("accepted");
+    let mqtt = config.mqtt;
+    assert_eq!((mqtt.host.as_str(), mqtt.port, mqtt.queue), ("a", 2, 3));
+    assert_eq!(
+        (mqtt.username.as_deref(), mqtt.client_id.as_deref()),
+        (Some("20"), Some("env"))
+    );
+}
+
+#[test]
+fn messages_name_the_file_that_a_value_came_from() {
+    let folder = folder(&[
+        ("a.toml", &format!("{START}[mqtt]\nport = 0\n")),
+        (
+            "conf.d/10.toml",
+            "[mqtt]\nport = 1884\nhots = \"b\"\n[deployment]\nplace = \"workplace\"\n",
+        ),
+    ]);
+    let text = load_from(&folder, &["a.toml"], &[("AFFECTD__MQTT__QUEUE", "none")]).expect_err("refused");
+    let places: Vec<&str> = text.lines().filter(|line| line.contains(": [")).collect();
+    assert_eq!(
+        places,
+        [
+            "a.toml:8:8: [mqtt] `port` is 0; it must be from 1 to 65535",
+            "conf.d/10.toml:3:1: [mqtt] unknown key `hots`",
+            "conf.d/10.toml:5:9: [deployment] `place` is \"workplace\", where it is forbidden to read emotions",
+            "AFFECTD__MQTT__QUEUE (environment): [mqtt] `queue` must be a whole number, but this is text",
+        ]
+    );
+}
+
+#[test]
+fn variables_override_values_of_every_type() {
+    let folder = folder(&[("a.toml", START)]);
+    let env = [
+        ("AFFECTD__MQTT__HOST", "1883"),
+        ("AFFECTD__MQTT__PORT", "8883"),
+        ("AFFECTD__CAMERA__FPS", "5"),
+        ("AFFECTD__CAMERA__REPEAT", "true"),
+        ("AFFECTD__WINDOW__LENGTH", "1m"),
+        ("AFFECTD__DEPLOYMENT__PLACE", "home"),
+        (
+            "AFFECTD__CAMERA__MASK",
+            "[{ name = \"till\", kind = \"staff\", polygon = [[0, 0], [1, 0], [1, 1]] }]",
+        ),
+        ("OTHER", "is not ours"),
+        ("AFFECTD_HOME", "neither"),
+    ];
+    let config = load_from(&folder, &["a.toml"], &env).expect("accepted");
+    assert_eq!((config.mqtt.host.as_str(), config.mqtt.port), ("1883", 8883));
+    assert_eq!(
+        (config.camera.fps, config.camera.repeat, config.camera.mask.len()),
+        (5.0, true, 1)
+    );
+    assert_eq!(config.window.length.as_secs(), 60);
+    assert_eq!(config.deployment.place, Place::Home);
+}
+
+#[test]
+fn a_wrong_variable_is_refused_like_a_wrong_key() {
+    let folder = folder(&[("a.toml", START)]);
+    for (name, value, expected) in [
+        (
+            "AFFECTD__MQTT__HOTS",
+            "b",
+            "AFFECTD__MQTT__HOTS (environment): [mqtt] unknown key `hots`\n    AFFECTD__MQTT__HOTS=b\n    \
+             \x20              ^^^^  did you mean `host`?",
+        ),
+        (
+            "AFFECTD__MQTT__PASSWORD",
+            "hunter2",
+            "[mqtt] `password` must not stand in the configuration",
+        ),
+        (
+            "AFFECTD__MQTT__PORT",
+            "99999",
+            "[mqtt] `port` is 99999; it must be from 1 to 65535",
+        ),
+        (
+            "AFFECTD__MQTT__HOST__X",
+            "b",
+            "[mqtt] `host` must be text in quotes, but this is a table",
+        ),
+        ("AFFECTD__MQTT", "b", "`mqtt` must be a table, but this is text"),
+        ("AFFECTD__", "b", "unknown key ``"),
+        ("AFFECTD____", "b", "unknown table ``"),
+        ("AFFECTD__A__B__C__D__E__F", "b", "unknown table `a`"),
+        (
+            "AFFECTD__CAMERA__MASK",
+            "[{ name = 5 }]",
+            "[camera] `name` must be text in quotes",
+        ),
+    ] {
+        let text = load_from(&folder, &["a.toml"], &[(name, value)]).expect_err("refused");
+        assert!(
+            text.contains(expected.trim_start_matches("[camera] ")),
+            "{name}: {text}"
+        );
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_problem() {
+    let long = format!("{START}# {}", "x".repeat(1 << 20));
+    let folder = folder(&[("long.toml", &long), ("conf/x", "")]);
+    fs::write(folder.path().join("latin.toml"), b"# caf\xe9\n[mqtt]\nhots = 1\n").expect("written");
+    for (name, expected) in [
+        (
+            "absent.toml",
+            "absent.toml: the configuration cannot be read: No such file",
+        ),
+        ("conf", "conf: the configuration cannot be read: Is a directory"),
+        (
+            "long.toml",
+            "long.toml: the configuration cannot be read: it is longer than 1024 KiB",
+        ),
+        ("latin.toml", "latin.toml:1:6: this is no text"),
+    ] {
+        let text = load_from(&folder, &[name], &[]).expect_err("refused");
+        assert!(text.starts_with(expected), "{name}: {text}");
+        assert!(text.ends_with("has 1 problem."), "{name}: {text}");
+    }
+}
+
+#[test]
+fn the_password_comes_from_its_file_and_is_not_shown() {
+    let folder = folder(&[("password", "hunter2\n"), ("empty", "")]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let text = |name: &str, user: &str| format!("{START}[mqtt]\n{user}password_file = \"{}\"\n", path(name));
+    fs::set_permissions(path("password"), fs::Permissions::from_mode(0o600)).expect("set");
+    let config = from_str(&text("password", "username = \"affectd\"\n")).expect("accepted");
+    assert_eq!(config.mqtt.password.as_ref().map(Secret::reveal), Some("hunter2"));
+    assert!(!format!("{config:?}{}", config.effective_toml()).contains("hunter2"));
+    assert_eq!(from_str(&config.effective_toml()).expect("accepted"), config);
+    assert_eq!(config.warnings(), [""; 0]);
+
+    fs::set_permissions(path("password"), fs::Permissions::from_mode(0o644)).expect("set");
+    assert!(
+        config.warnings()[0].contains("every user of this machine can read"),
+        "{:?}",
+        config.warnings()
+    );
+
+    for (name, user, expected) in [
+        (
+            "absent",
+            "username = \"affectd\"\n",
+            "config:9:17: [mqtt] no password can be read from",
+        ),
+        ("empty", "username = \"affectd\"\n", "its first line is empty"),
+        ("password", "", "`password_file` is given, but `username` is not"),
+        (
+            "password",
+            "username = \"\"\n",
+            "`password_file` is given, but `username` is not",
+        ),
+    ] {
+        let errors = from_str(&text(name, user)).expect_err("refused");
+        assert_eq!(errors.problems().len(), 1, "{errors}");
+        assert!(errors.to_string().contains(expected), "{errors}");
+    }
+}
