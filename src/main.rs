@@ -7,6 +7,7 @@ mod capture;
 mod cli;
 mod clock;
 mod config;
+mod daemon;
 mod golden;
 mod group;
 mod identity;

@@ -17,10 +17,10 @@ use crate::setup::SetupError;
 mod bench;
 mod check;
 mod configuration;
-//mod demo;
+mod demo;
 mod model;
 mod replay;
-//mod run;
+mod run;
 
 /// How a group of people feels, from a camera, over MQTT: never an image, an identity or one person.
 #[derive(Debug, Parser)]
@@ -33,9 +33,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon.
-    //Run(run::Arguments),
+    Run(run::Arguments),
     /// Play the bundled clip through the whole daemon, with an MQTT broker of its own on this machine.
-    //Demo(demo::Arguments),
+    Demo(demo::Arguments),
     /// Play pictures or a video and print one report per line.
     Replay(replay::Arguments),
     /// Check configuration, models, source and broker.
@@ -119,8 +119,8 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let result = match arguments.command {
-        //Command::Run(arguments) => run::run(&arguments),
-        //Command::Demo(arguments) => demo::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => configuration::run(&arguments),

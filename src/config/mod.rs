@@ -30,11 +30,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use load::{from_str, load};
-pub(crate) use problem::{ConfigErrors, Problem};
+pub(crate) use problem::ConfigErrors;
 pub(crate) use secret::Secret;
 pub(crate) use source::environment;
 pub(crate) use tables::{
-    Basis, Camera, Delegate, Deployment, Detector, Level, Log, Mask, MaskKind, Model, Mqtt, Pace, Place,
+    Basis, Camera, Delegate, Deployment, Detector, Level, Log, Mask, Model, Mqtt, Pace, Place,
     Privacy, Protocol, Window,
 };
 

@@ -1,0 +1,89 @@
+//! `affectd demo`: the whole daemon on a clip of real faces, with a broker of its own.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use affect_core::expression::Expression;
+use affect_core::report::{ReportBody, WindowReport};
+
+use super::{Exit, Failure, print, start_log, stop_flag};
+use crate::config;
+use crate::daemon::{self, topic_base};
+use crate::place;
+use crate::publish::broker;
+
+/// The demo's configuration: a file like any other.
+const CONFIG: &str = include_str!("../../config/demo.toml");
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Play the clip once and end.
+    #[arg(long)]
+    once: bool,
+    /// Another clip: a folder of pictures, an .mjpeg or a video file.
+    #[arg(long, value_name = "PATH")]
+    clip: Option<PathBuf>,
+    /// Port of the demo's broker on 127.0.0.1; 0 picks a free one.
+    #[arg(long, default_value_t = 18830)]
+    port: u16,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let mut config = config::from_str(CONFIG).map_err(|e| Failure::new(Exit::Software, e))?;
+    start_log(config.log.level);
+    let clip = match &arguments.clip {
+        Some(clip) => clip.clone(),
+        None => place::clip().map_err(|e| Failure::new(Exit::NoInput, e))?,
+    };
+    // A mistyped path shall end the demo; only a daemon waits for its source.
+    crate::capture::open(&clip, config.camera.fps)?;
+    let port = broker::start(arguments.port).map_err(|e| Failure::new(Exit::Unavailable, e))?;
+    config.mqtt.port = port;
+    config.camera.repeat = !arguments.once;
+    config.camera.source = Some(clip.clone());
+    let seconds = config.window.length.as_secs_f64();
+    print(format_args!("affectd demo: {}", clip.display()))?;
+    print(format_args!("One window every {seconds} s; at least {} people, or nothing is said.", config.privacy.min_group))?;
+    print(format_args!("Broker on 127.0.0.1:{port}; every message is under {}/#:", topic_base(&config)))?;
+    print(format_args!("  mosquitto_sub -h 127.0.0.1 -p {port} -v -t 'affectd/#'"))?;
+    print("Ctrl-C ends it.\n")?;
+    let stop = stop_flag()?;
+    let counts = Mutex::new((0u32, 0u32));
+    let done = daemon::run(&config, &stop, |report| {
+        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        match report.body {
+            ReportBody::Released { .. } => counts.0 += 1,
+            ReportBody::Suppressed { .. } => counts.1 += 1,
+        }
+        // If nobody reads the lines any more, the demo still runs for its subscribers.
+        let _ = print(line(report));
+    })?;
+    let (released, suppressed) = *counts.lock().unwrap_or_else(PoisonError::into_inner);
+    print(format_args!(
+        "\n{} frames looked at; {} windows: {released} published with numbers, {suppressed} suppressed; {} acknowledged by the broker, {} undelivered.",
+        done.flow.frames,
+        released + suppressed,
+        done.published.acknowledged,
+        done.published.undelivered
+    ))?;
+    Ok(())
+}
+
+/// A report for people: time, number of people, mood, and the expressions that most show.
+fn line(report: &WindowReport) -> String {
+    let time = report.end.get(11..19).unwrap_or(&report.end);
+    let head = format!("{time}  window {:>3}", report.seq);
+    let ReportBody::Released { people, emotion, mood, coarsened, .. } = &report.body else {
+        return format!("{head}  suppressed: the group is too small");
+    };
+    let mood = mood.as_ref().map_or_else(
+        || "no mood".to_owned(),
+        |mood| format!("{:?} {:.2}", mood.class, mood.score.get(&mood.class).copied().unwrap_or(0.0)).to_lowercase(),
+    );
+    let mut strongest: Vec<(&Expression, &f64)> = emotion.mean.iter().filter(|(_, mean)| **mean >= 0.05).collect();
+    strongest.sort_by(|a, b| b.1.total_cmp(a.1));
+    let shown: Vec<String> = strongest.iter().take(4).map(|(e, mean)| format!("{} {mean:.2}", e.name())).collect();
+    let note = if coarsened.is_empty() { String::new() } else { format!("  ({coarsened:?})") };
+    format!("{head}  {:>2} people  mood {mood:<14}  {}{note}", people.distinct, shown.join("  "))
+}
