@@ -155,7 +155,11 @@ fn print(line: impl Display) -> std::io::Result<()> {
 fn start_log(level: config::Level) {
     let for_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(level.into()).filter_module("rumqttd", log::LevelFilter::Error);
+    builder.filter_level(level.into());
+    // The demo's broker logs every packet as a span.
+    for chatty in ["rumqttd", "tracing"] {
+        builder.filter_module(chatty, log::LevelFilter::Off);
+    }
     builder.format(move |out, record| {
         if !for_journal {
             write!(out, "{} ", humantime::format_rfc3339_seconds(std::time::SystemTime::now()))?;

@@ -30,7 +30,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use load::{from_str, load};
-pub(crate) use problem::ConfigErrors;
 pub(crate) use secret::Secret;
 pub(crate) use source::environment;
 pub(crate) use tables::{

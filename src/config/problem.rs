@@ -69,7 +69,7 @@ pub(crate) struct ConfigErrors {
 
 impl ConfigErrors {
     /// The problems, in the order of files and lines; at least one.
-    #[must_use]
+    #[cfg(test)]
     pub(crate) fn problems(&self) -> &[Problem] {
         &self.list
     }

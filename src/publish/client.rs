@@ -11,6 +11,8 @@ use super::{Message, Settings, Shared};
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// A connection that lived at least this long was a good one: the next wait is short again.
 const GOOD_CONNECTION: Duration = Duration::from_secs(30);
+/// After this long the broker counts as back; one that comes and goes is logged once.
+const STEADY: Duration = Duration::from_secs(3);
 /// How long connecting and an acknowledgement may take.
 const ANSWER: Duration = Duration::from_secs(20);
 
@@ -32,7 +34,6 @@ pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
             end = connection(settings, shared, &mut told) => end,
             () = past_deadline(shared) => End::Stopped,
         };
-        shared.lock().connected = false;
         let End::Lost(why) = end else { return };
         // Once per outage, and again only if the reason changes.
         if told.as_ref() != Some(&why) {
@@ -78,12 +79,14 @@ async fn connection(settings: &Settings, shared: &Shared, told: &mut Option<Stri
         Err(_) => return End::Lost("it does not answer".to_owned()),
     }
     shared.lock().begin_connection();
-    if told.take().is_some() {
-        log::info!("The MQTT broker {}:{} is back.", settings.host, settings.port);
-    } else {
+    let since = Instant::now();
+    if told.is_none() {
         log::info!("Connected to the MQTT broker {}:{}.", settings.host, settings.port);
     }
     loop {
+        if since.elapsed() > STEADY && told.take().is_some() {
+            log::info!("The MQTT broker {}:{} is back.", settings.host, settings.port);
+        }
         let (next, stopping) = {
             let state = shared.lock();
             (state.next(), state.deadline.is_some())

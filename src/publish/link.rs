@@ -126,6 +126,10 @@ fn open_v5(settings: &Settings, sender: Sender<LinkEvent>) -> (Client, JoinHandl
         loop {
             let event = match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => LinkEvent::Connected,
+                Ok(Event::Incoming(Packet::Disconnect(goodbye))) => {
+                    let words = goodbye.properties.as_ref().and_then(|p| p.reason_string.as_deref());
+                    LinkEvent::Lost(explain_disconnect(goodbye.reason_code, words))
+                }
                 Ok(Event::Outgoing(Outgoing::Disconnect)) => LinkEvent::Closed,
                 Ok(_) => continue,
                 Err(error) => LinkEvent::Lost(explain_v5(&error)),
@@ -176,10 +180,12 @@ const NOT_ALLOWED: &str =
 const TAKEN_OVER: &str =
     "another client connected with the same client id (a cloned SD card?); give each device its own [mqtt] client_id";
 const OTHER_VERSION: &str = "it does not speak this version of MQTT; set [mqtt] protocol = \"3.1.1\"";
+const CLOSED: &str =
+    "it closed the connection without a word; if this goes on, another client may use the same client id, so give each device its own [mqtt] client_id";
 const BAD_ID: &str = "it does not accept the client id; set [mqtt] client_id to letters and digits";
 
 fn explain_v5(error: &mqtt5::ConnectionError) -> String {
-    use mqtt5::mqttbytes::v5::{ConnectReturnCode as Code, DisconnectReasonCode as Reason};
+    use mqtt5::mqttbytes::v5::ConnectReturnCode as Code;
     use mqtt5::{ConnectionError, StateError};
     match error {
         ConnectionError::ConnectionRefused(code)
@@ -191,22 +197,29 @@ fn explain_v5(error: &mqtt5::ConnectionError) -> String {
             other => format!("it refuses the connection ({other:?})"),
         },
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-            match reason_code {
-                Reason::SessionTakenOver => TAKEN_OVER.to_owned(),
-                Reason::NotAuthorized => NOT_ALLOWED.to_owned(),
-                other => {
-                    let words = reason_string.as_deref().map(|s| format!(": {s}")).unwrap_or_default();
-                    format!("it closed the connection ({other:?}{words})")
-                }
-            }
+            explain_disconnect(*reason_code, reason_string.as_deref())
         }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
         other => other.to_string(),
     }
 }
 
+fn explain_disconnect(code: mqtt5::mqttbytes::v5::DisconnectReasonCode, words: Option<&str>) -> String {
+    use mqtt5::mqttbytes::v5::DisconnectReasonCode as Reason;
+    match code {
+        Reason::SessionTakenOver => TAKEN_OVER.to_owned(),
+        Reason::NotAuthorized => NOT_ALLOWED.to_owned(),
+        other => {
+            let words = words.map(|words| format!(": {words}")).unwrap_or_default();
+            format!("it closed the connection ({other:?}{words})")
+        }
+    }
+}
+
 fn explain_v311(error: &mqtt311::ConnectionError) -> String {
-    use mqtt311::{ConnectReturnCode as Code, ConnectionError};
+    use mqtt311::{ConnectReturnCode as Code, ConnectionError, StateError};
     match error {
+        ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
         ConnectionError::ConnectionRefused(code) => match code {
             Code::BadUserNamePassword => WRONG_PASSWORD.to_owned(),
             Code::NotAuthorized => NOT_ALLOWED.to_owned(),

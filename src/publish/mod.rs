@@ -80,7 +80,6 @@ struct State {
     spool: Spool,
     /// When to be done, once stopping.
     deadline: Option<Instant>,
-    connected: bool,
 }
 
 impl Shared {
@@ -120,7 +119,6 @@ impl State {
 
     /// A new connection: retained messages go out again, since the broker may have lost them.
     fn begin_connection(&mut self) {
-        self.connected = true;
         self.retained.values_mut().for_each(|(_, sent)| *sent = false);
     }
 }
@@ -141,7 +139,6 @@ impl Publisher {
             retained: BTreeMap::new(),
             spool: Spool::new(settings.queue),
             deadline: None,
-            connected: false,
         };
         state.retain(settings.status_topic(), Status::Online.word().into());
         state.retain(format!("{base}/info"), info);
@@ -167,11 +164,6 @@ impl Publisher {
         self.shared.changed.notify_one();
     }
 
-    /// Whether the broker is there.
-    pub(crate) fn connected(&self) -> bool {
-        self.shared.lock().connected
-    }
-
     /// Sends what is queued, says `stopped`, and ends; takes no longer than `patience`.
     pub(crate) fn stop(self, patience: Duration) -> Summary {
         self.shared.lock().deadline = Some(Instant::now() + patience);
@@ -182,6 +174,3 @@ impl Publisher {
         self.shared.lock().spool.summary()
     }
 }
-
-#[cfg(test)]
-mod tests;

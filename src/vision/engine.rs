@@ -67,9 +67,4 @@ impl Engine {
             Element::Float32 => self.interpreter.input_mut::<f32>(0)?.to_vec(),
         })
     }
-
-    /// The interpreter, for what it knows of its operators.
-    pub(crate) fn interpreter(&self) -> &Interpreter {
-        &self.interpreter
-    }
 }

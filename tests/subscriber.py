@@ -1,0 +1,70 @@
+"""An independent subscriber: prints one JSON line per MQTT message, with the verdict of the payload's JSON Schema.
+
+    .venv/bin/python tests/subscriber.py PORT [5|3.1.1] [USER PASSWORD]
+
+Waits for a broker that is not there yet, and reconnects to one that was restarted.
+"""
+import json
+import pathlib
+import sys
+import time
+
+import jsonschema
+import paho.mqtt.client as mqtt
+
+SCHEMAS = pathlib.Path(__file__).parents[1] / "config/schema"
+
+
+def schema(name):
+    loaded = json.loads((SCHEMAS / f"{name}.json").read_text())
+    return jsonschema.Draft202012Validator(loaded)
+
+
+BY_TOPIC = {name: schema(name) for name in ("window", "info", "state", "status")}
+
+
+def verdict(topic, payload):
+    name = topic.rsplit("/", 1)[-1]
+    if name not in BY_TOPIC:
+        return f"no schema for {topic}"
+    # The status is a bare word, the rest is JSON.
+    value = payload if name == "status" else json.loads(payload)
+    errors = [e.message for e in BY_TOPIC[name].iter_errors(value)]
+    return "; ".join(errors)
+
+
+def on_message(_client, _data, message):
+    payload = message.payload.decode()
+    try:
+        problem = verdict(message.topic, payload)
+    except ValueError as error:
+        problem = str(error)
+    line = {"topic": message.topic, "payload": payload, "retain": message.retain, "qos": message.qos,
+            "problem": problem}
+    print(json.dumps(line), flush=True)
+
+
+def on_connect(client, _data, _flags, reason, _properties):
+    client.subscribe("affectd/#", qos=1)
+    print(json.dumps({"connected": str(reason)}), flush=True)
+
+
+def main():
+    port, version = int(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "5"
+    protocol = mqtt.MQTTv5 if version == "5" else mqtt.MQTTv311
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=protocol)
+    if len(sys.argv) > 4:
+        client.username_pw_set(sys.argv[3], sys.argv[4])
+    client.on_connect, client.on_message = on_connect, on_message
+    client.reconnect_delay_set(min_delay=1, max_delay=1)
+    while True:
+        try:
+            client.connect("127.0.0.1", port)
+            break
+        except OSError:
+            time.sleep(0.1)
+    client.loop_forever(retry_first_connection=True)
+
+
+if __name__ == "__main__":
+    main()
