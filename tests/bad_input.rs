@@ -56,7 +56,7 @@ fn bad_pictures_are_left_out_and_the_good_ones_counted() {
     let (code, reports, said) = replay(folder.path());
     assert_eq!(code, Some(0), "{said}");
     for (file, what) in [
-        ("a-broken.jpg", "broken"),
+        ("a-broken.jpg", "cut off"),
         ("b-empty.jpg", "neither a JPEG nor a PNG"),
         ("c-no-pixels.png", "left out"),
         ("d-huge.png", "20000×20000 px, but affectd decodes up to 64 megapixels"),
@@ -78,12 +78,6 @@ fn a_picture_without_faces_is_a_suppressed_window() {
     assert_eq!(reports[0]["suppressed"]["reason"], "group_too_small");
     assert!(reports[0].get("people").is_none() && reports[0].get("emotion").is_none());
     assert!(reports[0]["coverage"].get("faces_classified").is_none());
-}
-
-#[test]
-fn a_large_group_in_one_picture_is_reported() {
-    let (_, reports, _) = replay(&root().join("tests/data/images/solvay_1927.jpg"));
-    assert!(reports[0]["people"]["distinct"].as_u64().unwrap() >= 12, "{}", reports[0]);
 }
 
 #[test]
@@ -293,7 +287,8 @@ fn a_staff_area_hides_the_faces_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("affectd.toml");
     let people = |mask: &str| {
-        std::fs::write(&path, clip_config(1, mask).replace("min_group", "min_group")).unwrap();
+        let detector = "[detector]\nmodel = \"yunet-640\"\n";
+        std::fs::write(&path, clip_config(1, &format!("{detector}{mask}"))).unwrap();
         let picture = root().join("tests/data/images/solvay_1927.jpg");
         let output = affectd_output(&["replay", picture.to_str().unwrap(), "-c", path.to_str().unwrap()]);
         let report: serde_json::Value = serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap();
@@ -302,5 +297,6 @@ fn a_staff_area_hides_the_faces_in_it() {
     let everybody = people("");
     let mask = "[[camera.mask]]\nname = \"left\"\nkind = \"staff\"\npolygon = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]";
     let right_half = people(mask);
+    assert!(everybody >= 25, "29 people sat for the Solvay conference of 1927; {everybody} found");
     assert!(right_half < everybody && right_half >= 5, "{everybody} people, {right_half} outside the mask");
 }

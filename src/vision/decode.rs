@@ -12,6 +12,9 @@ use crate::capture::Image;
 /// The largest picture that is decoded, in pixels: three times that in bytes is what it takes of memory.
 const MOST_PIXELS: u64 = 64_000_000;
 
+/// In how many of its last bytes a JPEG must have its end mark.
+const TAIL: usize = 4096;
+
 /// Why a picture could not be decoded. The daemon leaves such a picture out, counts it and goes on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DecodeError {
@@ -21,6 +24,9 @@ pub(crate) enum DecodeError {
     /// The decoder gave up.
     #[error("`{name}` is broken ({cause}); the picture is left out.")]
     Broken { name: String, cause: ImageError },
+    /// A JPEG that ends too early. The decoder would fill the rest with grey.
+    #[error("`{name}` is cut off: a JPEG ends with an end mark, and this one has none; the picture is left out.")]
+    CutOff { name: String },
     /// More pixels than are decoded.
     #[error("`{name}` has {width}×{height} px, but affectd decodes up to {} megapixels; the picture is left out. Scale it down.", MOST_PIXELS / 1_000_000)]
     TooLarge { name: String, width: u32, height: u32 },
@@ -55,6 +61,11 @@ impl Decoder {
     fn decode_file(&mut self, bytes: &[u8], name: &str) -> Result<(), DecodeError> {
         let broken = |cause| DecodeError::Broken { name: name.to_owned(), cause };
         if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
+            // Cameras pad with zeros, and some programs append a few bytes of their own.
+            let end = &bytes[bytes.len() - bytes.len().min(TAIL)..];
+            if !end.windows(2).any(|mark| mark == [0xFF, 0xD9]) {
+                return Err(DecodeError::CutOff { name: name.to_owned() });
+            }
             self.read(JpegDecoder::new(Cursor::new(bytes)).map_err(broken)?, name)
         } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
             self.read(PngDecoder::new(Cursor::new(bytes)).map_err(broken)?, name)
@@ -134,7 +145,11 @@ mod tests {
     fn what_cannot_be_decoded_says_why() {
         assert!(complaint(b"GIF89a".to_vec()).contains("neither a JPEG nor a PNG"));
         assert!(complaint(Vec::new()).contains("neither a JPEG nor a PNG"));
-        assert!(complaint(jpeg(64, 64)[..40].to_vec()).contains("broken"));
+        let whole = jpeg(64, 64);
+        assert!(complaint(whole[..whole.len() - 2].to_vec()).contains("cut off"));
+        let mut damaged = whole.clone();
+        damaged[20..60].fill(0xFF);
+        assert!(complaint(damaged).contains("broken"));
         let mut no_pixels = png(1, 1, &[1, 2, 3], ExtendedColorType::Rgb8);
         no_pixels[16..24].fill(0);
         assert!(complaint(no_pixels).contains("left out"));

@@ -209,7 +209,7 @@ impl<'a> Call<'_, 'a> {
         let filter = self.input(1)?.shape();
         require(self.input(0)?.shape()[3] == filter[3], "its filter has other channels than its input")?;
         self.fused(3)?;
-        let strides = (self.positive(2, 1)?, self.positive(1, 1)?);
+        let strides = (self.positive(2, 0)?, self.positive(1, 0)?);
         let dilations = (self.positive(5, 1)?, self.positive(4, 1)?);
         let per_output = filter[1] * filter[2] * filter[3];
         self.windows(filter[1], filter[2], strides, dilations, channels, per_output)
@@ -218,11 +218,11 @@ impl<'a> Call<'_, 'a> {
     fn depthwise(&self) -> Result<u64, Damage> {
         let channels = self.kernel(3)?;
         let filter = self.input(1)?.shape();
-        let multiplier = self.positive(3, 1)?;
+        let multiplier = self.positive(3, 0)?;
         let fits = filter[0] == 1 && self.input(0)?.shape()[3] * multiplier == channels;
         require(fits, "its filter has other channels than its input")?;
         self.fused(4)?;
-        let strides = (self.positive(2, 1)?, self.positive(1, 1)?);
+        let strides = (self.positive(2, 0)?, self.positive(1, 0)?);
         let dilations = (self.positive(6, 1)?, self.positive(5, 1)?);
         self.windows(filter[1], filter[2], strides, dilations, channels, filter[1] * filter[2])
     }
