@@ -45,7 +45,11 @@ impl Calendar {
             log::warn!("The wall clock was set while affectd ran; windows go on by the monotonic clock.");
         }
         self.epoch = Some(epoch);
-        Dates { start: epoch + start, end: epoch + end, synced: now.synced && !was_set }
+        Dates {
+            start: epoch + start,
+            end: epoch + end,
+            synced: now.synced && !was_set,
+        }
     }
 }
 
@@ -66,12 +70,16 @@ impl StreamClock {
     /// What the clocks show now; `last_frame` is the time of the newest frame.
     pub(crate) fn now(&self, last_frame: Duration) -> Moment {
         match self {
-            Self::Real(origin) => {
-                Moment { stream: origin.elapsed(), wall: SystemTime::now(), synced: system_clock_synced() }
-            }
-            Self::Frames(began) => {
-                Moment { stream: last_frame, wall: *began + last_frame, synced: system_clock_synced() }
-            }
+            Self::Real(origin) => Moment {
+                stream: origin.elapsed(),
+                wall: SystemTime::now(),
+                synced: system_clock_synced(),
+            },
+            Self::Frames(began) => Moment {
+                stream: last_frame,
+                wall: *began + last_frame,
+                synced: system_clock_synced(),
+            },
         }
     }
 }
@@ -97,7 +105,11 @@ mod tests {
     }
 
     fn moment(stream: u64, wall: SystemTime) -> Moment {
-        Moment { stream: seconds(stream), wall, synced: true }
+        Moment {
+            stream: seconds(stream),
+            wall,
+            synced: true,
+        }
     }
 
     #[test]
@@ -105,11 +117,18 @@ mod tests {
         let began = SystemTime::UNIX_EPOCH + HOUR * 1000;
         let mut calendar = Calendar::default();
         let first = calendar.date(seconds(0), seconds(15), moment(15, began + seconds(15)));
-        assert_eq!((first.start, first.end, first.synced), (began, began + seconds(15), true));
+        assert_eq!(
+            (first.start, first.end, first.synced),
+            (began, began + seconds(15), true)
+        );
         let set_back = began + seconds(30) - HOUR;
         let second = calendar.date(seconds(15), seconds(30), moment(30, set_back));
         assert_eq!(second.end, set_back, "dated by the new clock");
-        assert_eq!(second.end.duration_since(second.start).unwrap(), seconds(15), "and as long as ever");
+        assert_eq!(
+            second.end.duration_since(second.start).unwrap(),
+            seconds(15),
+            "and as long as ever"
+        );
         assert!(!second.synced, "but not to be relied on");
         let third = calendar.date(seconds(30), seconds(45), moment(45, set_back + seconds(15)));
         assert_eq!(third.start, second.end);
@@ -119,7 +138,11 @@ mod tests {
     #[test]
     fn a_clock_before_1970_does_no_harm() {
         let mut calendar = Calendar::default();
-        let dates = calendar.date(seconds(0), seconds(15), moment(900, SystemTime::UNIX_EPOCH + seconds(20)));
+        let dates = calendar.date(
+            seconds(0),
+            seconds(15),
+            moment(900, SystemTime::UNIX_EPOCH + seconds(20)),
+        );
         assert!(dates.end > dates.start);
         assert_eq!(rfc3339(SystemTime::UNIX_EPOCH - HOUR), "1970-01-01T00:00:00.000Z");
     }

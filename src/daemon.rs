@@ -28,7 +28,9 @@ pub(crate) enum DaemonError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// There is no source to begin with.
-    #[error("[camera] source is not set, so there is nothing to look at: give a folder of pictures, a picture, an .mjpeg or a video file.")]
+    #[error(
+        "[camera] source is not set, so there is nothing to look at: give a folder of pictures, a picture, an .mjpeg or a video file."
+    )]
     NoSource,
     /// The publishing thread could not be started.
     #[error("The publishing thread cannot be started: {0}.")]
@@ -44,7 +46,12 @@ pub(crate) struct Done {
 
 /// The base of all topics.
 pub(crate) fn topic_base(config: &Config) -> String {
-    format!("{}/{}/{}", config.mqtt.base, config.deployment.site, device(config))
+    format!(
+        "{}/{}/{}",
+        config.mqtt.base,
+        config.deployment.site,
+        device(config)
+    )
 }
 
 /// Runs until the source ends or `stop` is set, then publishes what is left and says goodbye. `show` sees every
@@ -63,7 +70,10 @@ pub(crate) fn run(
     let states = Mutex::new(None);
     let tell = |event| tell_state(event, &publisher, &camera, &states);
     // A daemon waits for a source that is not there; a file's end is the end.
-    let pace = Pace { wait_for_source: true, ..pace(config) };
+    let pace = Pace {
+        wait_for_source: true,
+        ..pace(config)
+    };
     let flow = pipeline::run(&source, pace, vision, reporter, stop, tell, |report| {
         match serde_json::to_vec(&report) {
             Ok(payload) => publisher.window(&camera, payload),
@@ -72,7 +82,10 @@ pub(crate) fn run(
         show(&report);
     });
     let published = publisher.stop(GOODBYE);
-    Ok(Done { flow: flow?, published })
+    Ok(Done {
+        flow: flow?,
+        published,
+    })
 }
 
 /// Publishes and logs a camera's state when it changes; a single lost picture is only logged.
@@ -100,7 +113,12 @@ fn tell_state(
         None => log::info!("Camera `{camera}` is streaming."),
     }
     let since = rfc3339(SystemTime::now());
-    let payload = CameraState { schema: STATE_SCHEMA.to_owned(), state, since, cause };
+    let payload = CameraState {
+        schema: STATE_SCHEMA.to_owned(),
+        state,
+        since,
+        cause,
+    };
     match serde_json::to_vec(&payload) {
         Ok(payload) => publisher.camera_state(camera, payload),
         Err(error) => log::error!("A camera state cannot be written as JSON: {error}"),

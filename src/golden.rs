@@ -90,10 +90,14 @@ pub(crate) fn run(
     options: &Options,
 ) -> Result<Vec<Outcome>, GoldenError> {
     let path = model.folder.join(&model.manifest.golden.file);
-    let text = std::fs::read_to_string(&path)
-        .map_err(|cause| GoldenError::Unreadable { path: path.clone(), cause })?;
-    let recording: Recording =
-        serde_json::from_str(&text).map_err(|cause| GoldenError::Format { path: path.clone(), cause })?;
+    let text = std::fs::read_to_string(&path).map_err(|cause| GoldenError::Unreadable {
+        path: path.clone(),
+        cause,
+    })?;
+    let recording: Recording = serde_json::from_str(&text).map_err(|cause| GoldenError::Format {
+        path: path.clone(),
+        cause,
+    })?;
     if recording.cases.is_empty() {
         return Err(GoldenError::NoCase { path });
     }
@@ -103,8 +107,14 @@ pub(crate) fn run(
             Task::Expression => run_expression(runtime, model, options, case, bytes),
             Task::Detector => run_detector(runtime, model, options, case, bytes),
         };
-        let differences = run.map_err(|cause| GoldenError::Run { image: case.image.clone(), cause })?;
-        Ok(Outcome { image: case.image.clone(), differences })
+        let differences = run.map_err(|cause| GoldenError::Run {
+            image: case.image.clone(),
+            cause,
+        })?;
+        Ok(Outcome {
+            image: case.image.clone(),
+            differences,
+        })
     };
     recording.cases.iter().map(case).collect()
 }
@@ -112,7 +122,10 @@ pub(crate) fn run(
 fn read(folder: &Path, name: &str) -> Result<Image, GoldenError> {
     let path = folder.join(name);
     match std::fs::read(&path) {
-        Ok(bytes) => Ok(Image::Encoded { bytes, name: name.to_owned() }),
+        Ok(bytes) => Ok(Image::Encoded {
+            bytes,
+            name: name.to_owned(),
+        }),
         Err(cause) => Err(GoldenError::Unreadable { path, cause }),
     }
 }
@@ -137,9 +150,15 @@ fn run_expression(
     let scores = classifier.run()?;
     let head = model.manifest.expression.as_ref();
     for (role, golden) in &case.outputs {
-        let labels = head.filter(|head| head.output == *role).map(|head| &head.labels[..]).unwrap_or_default();
+        let labels = head
+            .filter(|head| head.output == *role)
+            .map(|head| &head.labels[..])
+            .unwrap_or_default();
         if labels.len() != golden.values.len() {
-            differences.push(format!("{} values were recorded for `{role}`", golden.values.len()));
+            differences.push(format!(
+                "{} values were recorded for `{role}`",
+                golden.values.len()
+            ));
         }
         for (label, wanted) in labels.iter().zip(&golden.values) {
             let found = scores[label.index()];
@@ -153,7 +172,9 @@ fn run_expression(
 
 fn compare_input(case: &Case, engine: &mut Engine) -> anyhow::Result<Vec<String>> {
     let mut differences = Vec::new();
-    let Some(golden) = &case.input else { return Ok(differences) };
+    let Some(golden) = &case.input else {
+        return Ok(differences);
+    };
     let stored = engine.stored_input()?;
     let far = |(found, wanted): &(&f32, &f32)| (*found - *wanted).abs() > golden.tolerance_levels;
     if let Some((found, wanted)) = stored.iter().zip(&golden.first).find(far) {
@@ -178,7 +199,11 @@ fn run_detector(
     let mut decoder = Decoder::default();
     let (width, height, rgb) = decoder.decode(image)?;
     let picture = Picture::new(width, height, rgb)?;
-    let settings = DetectorSettings { score_threshold: 0.6, nms_iou: 0.3, min_face_px: 1.0 };
+    let settings = DetectorSettings {
+        score_threshold: 0.6,
+        nms_iou: 0.3,
+        min_face_px: 1.0,
+    };
     let mut detector = Detector::new(runtime, model, options, settings)?;
     detector.engine().fill(&picture, &Rect::of_image(width, height))?;
     let mut differences = compare_input(case, detector.engine())?;
@@ -190,17 +215,33 @@ fn run_detector(
     for wanted in golden {
         let [x, y, w, h] = wanted.rect;
         let rect = Rect { x, y, w, h };
-        let Some(face) = faces.iter().max_by(|a, b| a.rect.iou(&rect).total_cmp(&b.rect.iou(&rect))) else {
+        let Some(face) = faces
+            .iter()
+            .max_by(|a, b| a.rect.iou(&rect).total_cmp(&b.rect.iou(&rect)))
+        else {
             continue;
         };
         let found = [face.rect.x, face.rect.y, face.rect.w, face.rect.h];
         let corners = found.iter().zip(&wanted.rect);
-        let points = face.landmarks.iter().flatten().zip(wanted.landmarks.iter().flatten());
-        if corners.chain(points).any(|(a, b)| (a - b).abs() > case.tolerance_px) {
-            differences.push(format!("a face is at {:?}, recorded {:?}", face.rect, wanted.rect));
+        let points = face
+            .landmarks
+            .iter()
+            .flatten()
+            .zip(wanted.landmarks.iter().flatten());
+        if corners
+            .chain(points)
+            .any(|(a, b)| (a - b).abs() > case.tolerance_px)
+        {
+            differences.push(format!(
+                "a face is at {:?}, recorded {:?}",
+                face.rect, wanted.rect
+            ));
         }
         if (face.score - wanted.score).abs() > case.tolerance_score {
-            differences.push(format!("a score is {:.3}, recorded {:.3}", face.score, wanted.score));
+            differences.push(format!(
+                "a score is {:.3}, recorded {:.3}",
+                face.score, wanted.score
+            ));
         }
     }
     Ok(differences)

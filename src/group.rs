@@ -52,7 +52,14 @@ impl Reporter {
         gate: Gate,
         random: Box<dyn FnMut() -> u64 + Send>,
     ) -> Self {
-        Self { header, settings, gate, calendar: Calendar::default(), seq: 0, random }
+        Self {
+            header,
+            settings,
+            gate,
+            calendar: Calendar::default(),
+            seq: 0,
+            random,
+        }
     }
 
     /// The report on a closed window.

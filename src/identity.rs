@@ -8,7 +8,11 @@ use crate::models::hex;
 /// system's machine id, which itself is to be kept confidential (machine-id(5)).
 pub(crate) fn device_id() -> String {
     let serial = std::fs::read_to_string("/proc/device-tree/serial-number").unwrap_or_default();
-    let serial: String = serial.to_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    let serial: String = serial
+        .to_lowercase()
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
     if !serial.is_empty() {
         return serial;
     }

@@ -30,7 +30,11 @@ pub(crate) enum ModelError {
     Manifest { path: PathBuf, cause: ManifestError },
     /// The file is not the one that the manifest was written for.
     #[error("`{}` has the SHA-256 {found}, but its manifest says {wanted}: the file was changed, or the manifest belongs to another one. Restore the pair from its source.", path.display())]
-    OtherFile { path: PathBuf, found: String, wanted: String },
+    OtherFile {
+        path: PathBuf,
+        found: String,
+        wanted: String,
+    },
     /// The file is no sound model.
     #[error(transparent)]
     File(#[from] affect_tflite::Error),
@@ -39,27 +43,46 @@ pub(crate) enum ModelError {
     Mismatch { path: PathBuf, differences: Vec<String> },
     /// The model does something else.
     #[error("`{}` is a model for the task `{found}`, but the configuration uses it as {wanted}: set [detector] model and [model] path each to its own kind.", folder.display())]
-    Task { folder: PathBuf, found: Task, wanted: Task },
+    Task {
+        folder: PathBuf,
+        found: Task,
+        wanted: Task,
+    },
 }
 
 impl LoadedModel {
     /// Reads the model in `folder` and checks file against manifest.
     pub(crate) fn open(folder: &Path) -> Result<Self, ModelError> {
         let manifest_path = folder.join("model.toml");
-        let text = std::fs::read_to_string(&manifest_path)
-            .map_err(|cause| ModelError::Unreadable { path: manifest_path.clone(), cause })?;
-        let manifest = Manifest::from_toml(&text)
-            .map_err(|cause| ModelError::Manifest { path: manifest_path, cause })?;
+        let text = std::fs::read_to_string(&manifest_path).map_err(|cause| ModelError::Unreadable {
+            path: manifest_path.clone(),
+            cause,
+        })?;
+        let manifest = Manifest::from_toml(&text).map_err(|cause| ModelError::Manifest {
+            path: manifest_path,
+            cause,
+        })?;
         let path = folder.join(&manifest.file);
-        let bytes =
-            std::fs::read(&path).map_err(|cause| ModelError::Unreadable { path: path.clone(), cause })?;
+        let bytes = std::fs::read(&path).map_err(|cause| ModelError::Unreadable {
+            path: path.clone(),
+            cause,
+        })?;
         let found = hex(&Sha256::digest(&bytes));
         if !found.eq_ignore_ascii_case(&manifest.sha256) {
-            return Err(ModelError::OtherFile { path, found, wanted: manifest.sha256 });
+            return Err(ModelError::OtherFile {
+                path,
+                found,
+                wanted: manifest.sha256,
+            });
         }
         let file = Model::from_bytes(bytes)?;
         match compare(&manifest, &file) {
-            Ok(outputs) => Ok(Self { folder: folder.to_owned(), manifest, file, outputs }),
+            Ok(outputs) => Ok(Self {
+                folder: folder.to_owned(),
+                manifest,
+                file,
+                outputs,
+            }),
             Err(differences) => Err(ModelError::Mismatch { path, differences }),
         }
     }
@@ -70,13 +93,21 @@ impl LoadedModel {
         if model.manifest.task == wanted {
             Ok(model)
         } else {
-            Err(ModelError::Task { folder: model.folder, found: model.manifest.task, wanted })
+            Err(ModelError::Task {
+                folder: model.folder,
+                found: model.manifest.task,
+                wanted,
+            })
         }
     }
 
     /// The place of the output with this role among the file's outputs.
     pub(crate) fn output(&self, role: &str) -> Option<usize> {
-        let place = self.manifest.outputs.iter().position(|output| output.role == role)?;
+        let place = self
+            .manifest
+            .outputs
+            .iter()
+            .position(|output| output.role == role)?;
         self.outputs.get(place).copied()
     }
 }
@@ -93,14 +124,28 @@ fn compare(manifest: &Manifest, file: &Model) -> Result<Vec<usize>, Vec<String>>
     let shape = [1, input.height, input.width, input.channels.count()];
     match file.inputs() {
         [only] => {
-            differences.extend(difference("input", only, &input.tensor, &shape, input.element, input.quantisation));
+            differences.extend(difference(
+                "input",
+                only,
+                &input.tensor,
+                &shape,
+                input.element,
+                input.quantisation,
+            ));
         }
-        inputs => differences.push(format!("The file has {} inputs; exactly one is supported.", inputs.len())),
+        inputs => differences.push(format!(
+            "The file has {} inputs; exactly one is supported.",
+            inputs.len()
+        )),
     }
     let mut places = Vec::new();
     for output in &manifest.outputs {
         let place = format!("output `{}`", output.role);
-        match file.outputs().iter().position(|found| found.name == output.tensor) {
+        match file
+            .outputs()
+            .iter()
+            .position(|found| found.name == output.tensor)
+        {
             Some(i) => {
                 let found = &file.outputs()[i];
                 differences.extend(difference(
@@ -122,7 +167,11 @@ fn compare(manifest: &Manifest, file: &Model) -> Result<Vec<usize>, Vec<String>>
             }
         }
     }
-    if differences.is_empty() { Ok(places) } else { Err(differences) }
+    if differences.is_empty() {
+        Ok(places)
+    } else {
+        Err(differences)
+    }
 }
 
 fn difference(

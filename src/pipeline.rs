@@ -48,27 +48,38 @@ pub(crate) fn run(
 ) -> Result<Flow, SourceError> {
     let mailbox = &Mailbox::default();
     let origin = Instant::now();
-    let clock =
-        if pace.realtime { StreamClock::Real(origin) } else { StreamClock::Frames(SystemTime::now()) };
+    let clock = if pace.realtime {
+        StreamClock::Real(origin)
+    } else {
+        StreamClock::Frames(SystemTime::now())
+    };
     let (sender, receiver) = sync_channel(IN_FLIGHT);
     thread::scope(|scope| {
-        let capture = thread::Builder::new().name("capture".to_owned()).spawn_scoped(scope, move || {
-            let _ended = EndsAll { stop, mailbox };
-            capture_loop(source, pace, origin, mailbox, stop, tell)
-        });
-        let group = thread::Builder::new().name("group".to_owned()).spawn_scoped(scope, move || {
-            let _ended = EndsAll { stop, mailbox };
-            group_loop(&receiver, clock, reporter, publish);
-        });
+        let capture = thread::Builder::new()
+            .name("capture".to_owned())
+            .spawn_scoped(scope, move || {
+                let _ended = EndsAll { stop, mailbox };
+                capture_loop(source, pace, origin, mailbox, stop, tell)
+            });
+        let group = thread::Builder::new()
+            .name("group".to_owned())
+            .spawn_scoped(scope, move || {
+                let _ended = EndsAll { stop, mailbox };
+                group_loop(&receiver, clock, reporter, publish);
+            });
         let mut flow = vision_loop(&mut vision, mailbox, sender);
         mailbox.close();
         flow.replaced = mailbox.replaced();
         let captured = match capture {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Ok(thread) => thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             Err(cause) => Err(no_thread(source, &cause)),
         };
         match group {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Ok(thread) => thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             Err(cause) => return Err(no_thread(source, &cause)),
         }
         captured.map(|()| flow)
@@ -77,7 +88,10 @@ pub(crate) fn run(
 
 fn no_thread(source: &Path, cause: &std::io::Error) -> SourceError {
     let why = format!("the system gives no thread for it ({cause})");
-    SourceError::Broken { path: source.to_owned(), why }
+    SourceError::Broken {
+        path: source.to_owned(),
+        why,
+    }
 }
 
 /// When it is dropped, every loop comes to its end: whatever ends a thread, a panic too, ends the pipeline.
@@ -123,7 +137,9 @@ fn log_now_and_then(count: u64, error: &dyn std::error::Error) {
     match count {
         0..10 => log::warn!("{error}"),
         10 => log::warn!("{error} More pictures like this are counted and logged by the thousand."),
-        _ if count.is_multiple_of(1000) => log::warn!("{count} pictures were left out so far; the last: {error}"),
+        _ if count.is_multiple_of(1000) => {
+            log::warn!("{count} pictures were left out so far; the last: {error}")
+        }
         _ => {}
     }
 }

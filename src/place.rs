@@ -6,11 +6,27 @@ use std::path::{Path, PathBuf};
 /// Folders that may hold `models/`, `runtime/` and `tests/data/`, the most particular first: what
 /// `AFFECTD_SHARE` says, the folders above the program (a checkout), and where packages put them.
 fn roots() -> Vec<PathBuf> {
-    let mut roots: Vec<PathBuf> = std::env::var_os("AFFECTD_SHARE").map(PathBuf::from).into_iter().collect();
+    let mut roots: Vec<PathBuf> = std::env::var_os("AFFECTD_SHARE")
+        .map(PathBuf::from)
+        .into_iter()
+        .collect();
     if let Ok(program) = std::env::current_exe() {
-        roots.extend(program.ancestors().skip(1).filter(|p| p.join("models").is_dir()).map(Path::to_owned));
+        roots.extend(
+            program
+                .ancestors()
+                .skip(1)
+                .filter(|p| p.join("models").is_dir())
+                .map(Path::to_owned),
+        );
     }
-    roots.extend(["/usr/local/share/affectd", "/usr/share/affectd", "/usr/lib/affectd"].map(PathBuf::from));
+    roots.extend(
+        [
+            "/usr/local/share/affectd",
+            "/usr/share/affectd",
+            "/usr/lib/affectd",
+        ]
+        .map(PathBuf::from),
+    );
     roots
 }
 
@@ -36,7 +52,10 @@ pub(crate) fn model(name: &str, models_dir: Option<&Path>) -> Result<PathBuf, No
     let tried = match models_dir {
         _ if name.contains('/') => vec![PathBuf::from(name)],
         Some(folder) => vec![folder.join(name)],
-        None => roots().into_iter().map(|root| root.join("models").join(name)).collect(),
+        None => roots()
+            .into_iter()
+            .map(|root| root.join("models").join(name))
+            .collect(),
     };
     let advice = "Give the name of a folder in `models`, or a path with a slash.";
     first(format!("model `{name}`"), tried, advice)
@@ -51,8 +70,9 @@ pub(crate) fn runtime(configured: Option<&Path>) -> Result<PathBuf, NotFound> {
             other => other,
         };
         let from_env = std::env::var_os("AFFECTD_TFLITE").map(PathBuf::from);
-        let shared =
-            roots().into_iter().flat_map(|root| [root.join("runtime").join(arch).join(NAME), root.join(NAME)]);
+        let shared = roots()
+            .into_iter()
+            .flat_map(|root| [root.join("runtime").join(arch).join(NAME), root.join(NAME)]);
         from_env.into_iter().chain(shared).collect()
     };
     let tried = configured.map_or_else(usual, |path| vec![path.to_owned()]);
@@ -62,6 +82,12 @@ pub(crate) fn runtime(configured: Option<&Path>) -> Result<PathBuf, NotFound> {
 
 /// The bundled demo clip.
 pub(crate) fn clip() -> Result<PathBuf, NotFound> {
-    let tried = roots().into_iter().flat_map(|root| [root.join("tests/data/clip.mjpeg"), root.join("clip.mjpeg")]);
-    first("demo clip".to_owned(), tried.collect(), "Give one with `affectd demo --clip PATH`.")
+    let tried = roots()
+        .into_iter()
+        .flat_map(|root| [root.join("tests/data/clip.mjpeg"), root.join("clip.mjpeg")]);
+    first(
+        "demo clip".to_owned(),
+        tried.collect(),
+        "Give one with `affectd demo --clip PATH`.",
+    )
 }

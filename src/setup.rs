@@ -4,9 +4,7 @@ use affect_core::expression::Expression;
 use affect_core::gate::Gate;
 use affect_core::geometry::Mask;
 use affect_core::manifest::{Mood, Task};
-use affect_core::report::{
-    DeploymentInfo, INFO_SCHEMA, Info, ModelInfo, ModelName, MoodInfo, WINDOW_SCHEMA,
-};
+use affect_core::report::{DeploymentInfo, INFO_SCHEMA, Info, ModelInfo, ModelName, MoodInfo, WINDOW_SCHEMA};
 use affect_core::sampling::SamplingSettings;
 use affect_core::tracker::TrackSettings;
 use affect_tflite::{Delegate, Interpreter, Options, Runtime};
@@ -57,7 +55,12 @@ impl Setup {
         let detector = open(&config.detector.model, Task::Detector)?;
         let expression = open(&config.model.path, Task::Expression)?;
         let delegate = choose_delegate(&config.model, &runtime, &expression)?;
-        Ok(Self { runtime, detector, expression, delegate })
+        Ok(Self {
+            runtime,
+            detector,
+            expression,
+            delegate,
+        })
     }
 
     /// The part that looks at frames.
@@ -67,9 +70,16 @@ impl Setup {
             nms_iou: config.detector.nms_iou as f32,
             min_face_px: config.detector.min_face_px as f32,
         };
-        let options = |threads| Options { threads, delegate: self.delegate.clone() };
-        let detector =
-            Detector::new(&self.runtime, &self.detector, &options(config.detector.threads), settings)?;
+        let options = |threads| Options {
+            threads,
+            delegate: self.delegate.clone(),
+        };
+        let detector = Detector::new(
+            &self.runtime,
+            &self.detector,
+            &options(config.detector.threads),
+            settings,
+        )?;
         let classifier = Classifier::new(
             &self.runtime,
             &self.expression,
@@ -81,7 +91,11 @@ impl Setup {
             masks: config.camera.mask.iter().map(mask).collect(),
             track: TrackSettings {
                 iou: config.detector.track_iou as f32,
-                memory: if stills { std::time::Duration::ZERO } else { config.detector.track_memory },
+                memory: if stills {
+                    std::time::Duration::ZERO
+                } else {
+                    config.detector.track_memory
+                },
                 confirm_frames: confirm_frames(config),
             },
             sampling: SamplingSettings {
@@ -115,7 +129,12 @@ impl Setup {
     }
 
     fn labels(&self) -> Vec<Expression> {
-        self.expression.manifest.expression.as_ref().map(|head| head.labels.clone()).unwrap_or_default()
+        self.expression
+            .manifest
+            .expression
+            .as_ref()
+            .map(|head| head.labels.clone())
+            .unwrap_or_default()
     }
 
     /// What is published about this device.
@@ -130,7 +149,13 @@ impl Setup {
             window_seconds: config.window.length.as_secs_f64(),
             min_group: config.privacy.min_group,
             window_schema: WINDOW_SCHEMA.to_owned(),
-            mood: mood.map_or(MoodInfo { method: "none".to_owned(), interim: true }, mood_info),
+            mood: mood.map_or(
+                MoodInfo {
+                    method: "none".to_owned(),
+                    interim: true,
+                },
+                mood_info,
+            ),
             deployment: DeploymentInfo {
                 place: word(config.deployment.place),
                 purpose: config.deployment.purpose.clone(),
@@ -141,7 +166,10 @@ impl Setup {
     }
 
     fn model_info(&self, model: &LoadedModel) -> Result<ModelInfo, SetupError> {
-        let options = Options { threads: 1, delegate: self.delegate.clone() };
+        let options = Options {
+            threads: 1,
+            delegate: self.delegate.clone(),
+        };
         let interpreter = Interpreter::new(&self.runtime, &model.file, &options)?;
         let delegation = interpreter.delegation();
         Ok(ModelInfo {
@@ -176,15 +204,28 @@ fn plays_stills(config: &Config) -> bool {
 
 /// A still has no second frame in which a face could be confirmed.
 fn confirm_frames(config: &Config) -> u32 {
-    if plays_stills(config) { 1 } else { config.detector.track_confirm_frames }
+    if plays_stills(config) {
+        1
+    } else {
+        config.detector.track_confirm_frames
+    }
 }
 
 fn mask(mask: &config::Mask) -> Mask {
-    Mask { polygon: mask.polygon.iter().map(|corner| corner.map(|c| c as f32)).collect() }
+    Mask {
+        polygon: mask
+            .polygon
+            .iter()
+            .map(|corner| corner.map(|c| c as f32))
+            .collect(),
+    }
 }
 
 fn mood_info(mood: &Mood) -> MoodInfo {
-    MoodInfo { method: word(mood.method), interim: mood.interim }
+    MoodInfo {
+        method: word(mood.method),
+        interim: mood.interim,
+    }
 }
 
 /// The word by which a plain enum is written in files.
@@ -210,11 +251,16 @@ fn choose_delegate(
             options: Vec::new(),
         },
         config::Delegate::Auto => {
-            let options = Options { threads: 1, delegate: Delegate::Xnnpack };
+            let options = Options {
+                threads: 1,
+                delegate: Delegate::Xnnpack,
+            };
             match Interpreter::new(runtime, &probe.file, &options) {
                 Ok(_) => Delegate::Xnnpack,
                 Err(error) => {
-                    log::warn!("XNNPACK does not run here, so the library's own kernels do, which are slower: {error}");
+                    log::warn!(
+                        "XNNPACK does not run here, so the library's own kernels do, which are slower: {error}"
+                    );
                     Delegate::None
                 }
             }

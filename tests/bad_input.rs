@@ -1,5 +1,6 @@
 //! What the real binary says to bad input: a message that says what, where, why and what to do, the right exit
 //! code, and never a panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // a test that fails shall say where
 
 mod common;
 
@@ -14,7 +15,10 @@ fn replay(path: &Path) -> (Option<i32>, Vec<serde_json::Value>, String) {
     let said = stderr(&output);
     assert!(!said.contains("panicked"), "{said}");
     // Every line on standard output is a report, and nothing else is there.
-    let reports = stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let reports = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     (output.status.code(), reports, said)
 }
 
@@ -36,7 +40,9 @@ fn png_header(width: u32, height: u32) -> Vec<u8> {
 
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, byte: &u8| {
-        (0..8).fold(crc ^ u32::from(*byte), |c, _| if c & 1 == 1 { c >> 1 ^ 0xEDB8_8320 } else { c >> 1 })
+        (0..8).fold(crc ^ u32::from(*byte), |c, _| {
+            if c & 1 == 1 { c >> 1 ^ 0xEDB8_8320 } else { c >> 1 }
+        })
     };
     !bytes.iter().fold(!0, step)
 }
@@ -59,11 +65,17 @@ fn bad_pictures_are_left_out_and_the_good_ones_counted() {
         ("a-broken.jpg", "cut off"),
         ("b-empty.jpg", "neither a JPEG nor a PNG"),
         ("c-no-pixels.png", "left out"),
-        ("d-huge.png", "20000×20000 px, but affectd decodes up to 64 megapixels"),
+        (
+            "d-huge.png",
+            "20000×20000 px, but affectd decodes up to 64 megapixels",
+        ),
         ("e-text.png", "neither a JPEG nor a PNG"),
         ("f-unreadable.jpg", "cannot be read"),
     ] {
-        let line = said.lines().find(|line| line.contains(file)).unwrap_or_else(|| panic!("{file}: {said}"));
+        let line = said
+            .lines()
+            .find(|line| line.contains(file))
+            .unwrap_or_else(|| panic!("{file}: {said}"));
         assert!(line.contains(what), "{line}");
     }
     assert_eq!(reports.len(), 1);
@@ -93,7 +105,10 @@ fn a_source_that_is_none_says_so() {
     std::fs::write(&other, "hello").unwrap();
     let (code, _, said) = replay(&other);
     assert_eq!(code, Some(66));
-    assert!(said.contains("not a picture, an .mjpeg or a video file"), "{said}");
+    assert!(
+        said.contains("not a picture, an .mjpeg or a video file"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -108,14 +123,28 @@ fn a_video_is_read_through_ffmpeg_and_without_it_the_message_says_what_to_do() {
         .status()
         .expect("ffmpeg is missing: run `make setup`");
     assert!(made.success());
-    let output = affectd().arg("replay").arg(&video).args(["--fps", "4"]).output().unwrap();
+    let output = affectd()
+        .arg("replay")
+        .arg(&video)
+        .args(["--fps", "4"])
+        .output()
+        .unwrap();
     let report: serde_json::Value = serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap();
     assert_eq!(report["coverage"]["frames"], 40, "{}", stderr(&output));
     assert_eq!(report["people"]["distinct"], 5);
 
-    let output = affectd().arg("replay").arg(&video).env("PATH", folder.path()).output().unwrap();
+    let output = affectd()
+        .arg("replay")
+        .arg(&video)
+        .env("PATH", folder.path())
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(66));
-    assert!(stderr(&output).contains("apt-get install ffmpeg"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("apt-get install ffmpeg"),
+        "{}",
+        stderr(&output)
+    );
 
     std::fs::write(&video, "not a video").unwrap();
     let (code, _, said) = replay(&video);
@@ -174,11 +203,17 @@ fn a_model_that_is_not_what_its_manifest_says_is_refused() {
 
     let copy = model_copy("fer-mini-xception");
     spoil(copy.path(), "tensor = \"Identity\"", "tensor = \"Softmax\"");
-    assert!(complaint(copy.path()).contains("the file's outputs are"), "wrong tensor");
+    assert!(
+        complaint(copy.path()).contains("the file's outputs are"),
+        "wrong tensor"
+    );
 
     let copy = model_copy("yunet-320");
     spoil(copy.path(), "zero_point = -128", "zero_point = 0");
-    assert!(complaint(copy.path()).contains("does not match its manifest"), "wrong quantisation");
+    assert!(
+        complaint(copy.path()).contains("does not match its manifest"),
+        "wrong quantisation"
+    );
 
     let copy = model_copy("fer-mini-xception");
     let file = copy.path().join("fer-mini-xception.tflite");
@@ -189,22 +224,41 @@ fn a_model_that_is_not_what_its_manifest_says_is_refused() {
 
     // Labels in another order are a lie that only the golden vectors can find.
     let copy = model_copy("fer-mini-xception");
-    spoil(copy.path(), "\"anger\", \"disgust\", \"fear\", \"happiness\"", "\"happiness\", \"disgust\", \"fear\", \"anger\"");
+    spoil(
+        copy.path(),
+        "\"anger\", \"disgust\", \"fear\", \"happiness\"",
+        "\"happiness\", \"disgust\", \"fear\", \"anger\"",
+    );
     let output = affectd_output(&["model", copy.path().to_str().unwrap()]);
-    assert!(output.status.success(), "the recording is by place, so renamed labels stay: {}", stderr(&output));
+    assert!(
+        output.status.success(),
+        "the recording is by place, so renamed labels stay: {}",
+        stderr(&output)
+    );
     let copy = model_copy("fer-mini-xception");
     spoil(copy.path(), "mean = [127.5]", "mean = [0.0]");
-    assert!(complaint(copy.path()).contains("golden vectors"), "wrong normalisation");
+    assert!(
+        complaint(copy.path()).contains("golden vectors"),
+        "wrong normalisation"
+    );
     let copy = model_copy("yunet-320");
     spoil(copy.path(), "channels = \"bgr\"", "channels = \"rgb\"");
-    assert!(complaint(copy.path()).contains("golden vectors"), "wrong channel order");
+    assert!(
+        complaint(copy.path()).contains("golden vectors"),
+        "wrong channel order"
+    );
 }
 
 #[test]
 fn the_shipped_models_pass_their_golden_vectors() {
     for name in ["yunet-320", "yunet-640", "fer-mini-xception"] {
         let output = affectd_output(&["model", name]);
-        assert!(output.status.success(), "{name}: {}{}", stdout(&output), stderr(&output));
+        assert!(
+            output.status.success(),
+            "{name}: {}{}",
+            stdout(&output),
+            stderr(&output)
+        );
         assert!(stdout(&output).contains(": ok"));
     }
 }
@@ -237,7 +291,10 @@ password = "secret"
         assert_eq!(output.status.code(), Some(78), "{said}");
         let lines = [3, 4, 5, 6, 8, 10, 12, 14, 15, 16];
         for line in lines {
-            assert!(said.contains(&format!("affectd.toml:{line}:")), "line {line} is missing in:\n{said}");
+            assert!(
+                said.contains(&format!("affectd.toml:{line}:")),
+                "line {line} is missing in:\n{said}"
+            );
         }
         assert_eq!(said.matches("affectd.toml:").count(), lines.len(), "{said}");
         assert!(said.contains("did you mean `host`?"), "{said}");
@@ -254,7 +311,14 @@ fn a_workplace_needs_a_declared_basis() {
     let output = affectd_output(&["check", "-c", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(78));
     assert!(stderr(&output).contains("5(1)(f)"), "{}", stderr(&output));
-    std::fs::write(&path, config.replace("place = \"workplace\"", "place = \"workplace\"\nbasis = \"safety\"")).unwrap();
+    std::fs::write(
+        &path,
+        config.replace(
+            "place = \"workplace\"",
+            "place = \"workplace\"\nbasis = \"safety\"",
+        ),
+    )
+    .unwrap();
     let output = affectd_output(&["config", "--effective", "-c", path.to_str().unwrap()]);
     assert!(output.status.success(), "{}", stderr(&output));
 }
@@ -266,7 +330,11 @@ fn check_finds_what_is_missing() {
     std::fs::write(&path, clip_config(free_port(), "")).unwrap();
     let output = affectd_output(&["check", "-c", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(69), "all is well but the broker");
-    assert!(stdout(&output).contains("ok      models: TensorFlow Lite 2.17"), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("ok      models: TensorFlow Lite 2.17"),
+        "{}",
+        stdout(&output)
+    );
     assert!(stdout(&output).contains("does not answer"), "{}", stdout(&output));
     let config = clip_config(1, "[model]\nruntime = \"/nowhere/lib.so\"");
     std::fs::write(&path, config).unwrap();
@@ -291,12 +359,19 @@ fn a_staff_area_hides_the_faces_in_it() {
         std::fs::write(&path, clip_config(1, &format!("{detector}{mask}"))).unwrap();
         let picture = root().join("tests/data/images/solvay_1927.jpg");
         let output = affectd_output(&["replay", picture.to_str().unwrap(), "-c", path.to_str().unwrap()]);
-        let report: serde_json::Value = serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap();
+        let report: serde_json::Value =
+            serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap();
         report["people"]["distinct"].as_u64().unwrap()
     };
     let everybody = people("");
     let mask = "[[camera.mask]]\nname = \"left\"\nkind = \"staff\"\npolygon = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]";
     let right_half = people(mask);
-    assert!(everybody >= 25, "29 people sat for the Solvay conference of 1927; {everybody} found");
-    assert!(right_half < everybody && right_half >= 5, "{everybody} people, {right_half} outside the mask");
+    assert!(
+        everybody >= 25,
+        "29 people sat for the Solvay conference of 1927; {everybody} found"
+    );
+    assert!(
+        right_half < everybody && right_half >= 5,
+        "{everybody} people, {right_half} outside the mask"
+    );
 }

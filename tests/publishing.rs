@@ -1,4 +1,5 @@
 //! The real daemon, a real broker, and an independent subscriber who validates every payload against its schema.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // a test that fails shall say where
 
 mod common;
 
@@ -17,12 +18,33 @@ fn a_run_from_birth_to_stopped() {
         let birth = subscriber.wait_for_status("online");
         assert_eq!((birth.topic.as_str(), birth.qos), ("affectd/test/unit/status", 1));
         subscriber.window_numbers(4);
-        let window = subscriber.seen().iter().find(|m| m.topic.ends_with("/window")).unwrap().clone();
-        assert_eq!((window.topic.as_str(), window.qos, window.retain), ("affectd/test/unit/door/window", 1, false));
-        let info = subscriber.seen().iter().find(|m| m.topic.ends_with("/info")).unwrap().json();
-        assert_eq!(info["model"]["stand_in"], info["model"]["id"] == "fer-mini-xception");
+        let window = subscriber
+            .seen()
+            .iter()
+            .find(|m| m.topic.ends_with("/window"))
+            .unwrap()
+            .clone();
+        assert_eq!(
+            (window.topic.as_str(), window.qos, window.retain),
+            ("affectd/test/unit/door/window", 1, false)
+        );
+        let info = subscriber
+            .seen()
+            .iter()
+            .find(|m| m.topic.ends_with("/info"))
+            .unwrap()
+            .json();
+        assert_eq!(
+            info["model"]["stand_in"],
+            info["model"]["id"] == "fer-mini-xception"
+        );
         assert_eq!(info["min_group"], 5);
-        let state = subscriber.seen().iter().find(|m| m.topic.ends_with("/door/state")).unwrap().json();
+        let state = subscriber
+            .seen()
+            .iter()
+            .find(|m| m.topic.ends_with("/door/state"))
+            .unwrap()
+            .json();
         assert_eq!(state["state"], "streaming");
 
         // A subscriber who comes late finds the retained messages, and only those.
@@ -37,11 +59,19 @@ fn a_run_from_birth_to_stopped() {
         let asked = Instant::now();
         daemon.process.signal("-TERM");
         assert!(daemon.process.wait().success(), "{}", daemon.process.log());
-        assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?} to stop", asked.elapsed());
+        assert!(
+            asked.elapsed() < Duration::from_secs(5),
+            "it took {:?} to stop",
+            asked.elapsed()
+        );
         subscriber.wait_for_status("stopped");
         let windows = subscriber.windows();
         assert_eq!(windows.last().unwrap()["partial"], true);
-        assert!(windows[..windows.len() - 1].iter().all(|window| window["partial"] == false));
+        assert!(
+            windows[..windows.len() - 1]
+                .iter()
+                .all(|window| window["partial"] == false)
+        );
         assert!(!subscriber.seen().iter().any(|m| m.payload == "offline"));
     }
 }
@@ -55,7 +85,10 @@ fn a_killed_daemon_leaves_its_will() {
     daemon.process.signal("-KILL");
     subscriber.wait_for_status("offline");
     let mut late = Subscriber::start(broker.port, &["5"]);
-    assert!(late.wait_for_status("offline").retain, "the will is retained like the birth");
+    assert!(
+        late.wait_for_status("offline").retain,
+        "the will is retained like the birth"
+    );
 }
 
 #[test]
@@ -72,7 +105,10 @@ fn a_broker_that_comes_late_gets_every_window() {
     let complaints = daemon.process.log().matches("is not reached").count();
     assert_eq!(complaints, 1, "it says so once:\n{}", daemon.process.log());
     // The subscriber may come after the daemon; but what it sees has no gap, and the queued windows were kept.
-    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    assert!(
+        numbers.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "{numbers:?}"
+    );
 }
 
 #[test]
@@ -90,16 +126,36 @@ fn a_broker_restarted_on_the_way_loses_no_window() {
     subscriber.wait_for("a window", |m| m.topic.ends_with("/window"));
     let numbers = subscriber.window_numbers(7);
     let again = &subscriber.seen()[before..];
-    assert!(again.iter().any(|m| m.topic.ends_with("/info")), "info is published again");
-    assert!(again.iter().any(|m| m.topic.ends_with("/state")), "and the camera's state");
+    assert!(
+        again.iter().any(|m| m.topic.ends_with("/info")),
+        "info is published again"
+    );
+    assert!(
+        again.iter().any(|m| m.topic.ends_with("/state")),
+        "and the camera's state"
+    );
     // The subscriber reconnects on its own and may miss what the daemon delivers before; the daemon itself counts.
     daemon.process.signal("-TERM");
     daemon.process.wait_for_log(" undelivered.");
     let log = daemon.process.log();
     assert!(log.contains("0 dropped, 0 undelivered"), "{log}");
-    let acknowledged: u64 = log.split(" windows acknowledged").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
-    assert!(acknowledged > *numbers.last().unwrap(), "every window up to the last was acknowledged: {log}");
-    assert!(numbers.windows(2).all(|pair| pair[1] > pair[0]), "in order: {numbers:?}");
+    let acknowledged: u64 = log
+        .split(" windows acknowledged")
+        .next()
+        .unwrap()
+        .rsplit(' ')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(
+        acknowledged > *numbers.last().unwrap(),
+        "every window up to the last was acknowledged: {log}"
+    );
+    assert!(
+        numbers.windows(2).all(|pair| pair[1] > pair[0]),
+        "in order: {numbers:?}"
+    );
 }
 
 #[test]
@@ -114,8 +170,14 @@ fn a_wrong_password_is_named_and_a_right_one_works() {
     std::fs::write(&secret, "wrong\n").unwrap();
     let mut daemon = Daemon::run(&config);
     daemon.process.wait_for_log("password_file");
-    assert!(daemon.process.is_running(), "the password may be mended at the broker, so it keeps trying");
-    assert!(!daemon.process.log().contains("wrong\n"), "the password itself is never logged");
+    assert!(
+        daemon.process.is_running(),
+        "the password may be mended at the broker, so it keeps trying"
+    );
+    assert!(
+        !daemon.process.log().contains("wrong\n"),
+        "the password itself is never logged"
+    );
     drop(daemon);
     std::fs::write(&secret, "right\n").unwrap();
     let _daemon = Daemon::run(&config);
@@ -135,7 +197,9 @@ fn a_second_device_with_the_same_id_is_explained() {
 fn the_demo_plays_once_with_its_own_broker() {
     let port = free_port();
     let mut demo = Process::start(
-        affectd().args(["demo", "--once", "--port", &port.to_string()]).stdout(Stdio::piped()),
+        affectd()
+            .args(["demo", "--once", "--port", &port.to_string()])
+            .stdout(Stdio::piped()),
     );
     let mut subscriber = Subscriber::start(port, &["3.1.1"]);
     subscriber.window_numbers(7);

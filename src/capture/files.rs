@@ -14,13 +14,24 @@ pub(super) struct Pictures {
 
 impl Pictures {
     pub(super) fn open(path: &Path) -> Result<Self, SourceError> {
-        let files = if path.is_dir() { listed(path)? } else { vec![path.to_owned()] };
-        Ok(Self { root: path.to_owned(), files, next: 0 })
+        let files = if path.is_dir() {
+            listed(path)?
+        } else {
+            vec![path.to_owned()]
+        };
+        Ok(Self {
+            root: path.to_owned(),
+            files,
+            next: 0,
+        })
     }
 }
 
 fn listed(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
-    let missing = |cause| SourceError::Missing { path: folder.to_owned(), cause };
+    let missing = |cause| SourceError::Missing {
+        path: folder.to_owned(),
+        cause,
+    };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(missing)? {
         let path = entry.map_err(missing)?.path();
@@ -29,7 +40,9 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
         }
     }
     if files.is_empty() {
-        return Err(SourceError::Empty { path: folder.to_owned() });
+        return Err(SourceError::Empty {
+            path: folder.to_owned(),
+        });
     }
     files.sort();
     Ok(files)
@@ -37,13 +50,24 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
 
 impl Source for Pictures {
     fn next(&mut self) -> Result<Option<Image>, SourceError> {
-        let Some(path) = self.files.get(self.next) else { return Ok(None) };
+        let Some(path) = self.files.get(self.next) else {
+            return Ok(None);
+        };
         self.next += 1;
         match std::fs::read(path) {
-            Ok(bytes) => Ok(Some(Image::Encoded { bytes, name: path.display().to_string() })),
+            Ok(bytes) => Ok(Some(Image::Encoded {
+                bytes,
+                name: path.display().to_string(),
+            })),
             // If the folder itself is gone, every following picture would fail one by one.
-            Err(cause) if !self.root.exists() => Err(SourceError::Missing { path: self.root.clone(), cause }),
-            Err(cause) => Err(SourceError::Picture { path: path.clone(), cause }),
+            Err(cause) if !self.root.exists() => Err(SourceError::Missing {
+                path: self.root.clone(),
+                cause,
+            }),
+            Err(cause) => Err(SourceError::Picture {
+                path: path.clone(),
+                cause,
+            }),
         }
     }
 

@@ -88,8 +88,15 @@ mod tests {
     use std::sync::Arc;
 
     fn frame(ms: u64) -> Frame {
-        let image = Image::Rgb { width: 0, height: 0, rgb: Vec::new() };
-        Frame { at: Duration::from_millis(ms), image }
+        let image = Image::Rgb {
+            width: 0,
+            height: 0,
+            rgb: Vec::new(),
+        };
+        Frame {
+            at: Duration::from_millis(ms),
+            image,
+        }
     }
 
     fn taken(mailbox: &Mailbox) -> Option<u128> {

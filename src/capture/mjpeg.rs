@@ -25,24 +25,43 @@ pub(super) struct Mjpeg {
 
 impl Mjpeg {
     pub(super) fn open(path: &Path) -> Result<Self, SourceError> {
-        let missing = |cause| SourceError::Missing { path: path.to_owned(), cause };
+        let missing = |cause| SourceError::Missing {
+            path: path.to_owned(),
+            cause,
+        };
         let file = BufReader::new(File::open(path).map_err(missing)?);
-        let mut source = Self { path: path.to_owned(), file, pending: Vec::new(), count: 0 };
+        let mut source = Self {
+            path: path.to_owned(),
+            file,
+            pending: Vec::new(),
+            count: 0,
+        };
         source.read_more()?;
         if !source.pending.starts_with(&SOI) {
             let why = "its first bytes are not the start of a JPEG".to_owned();
-            return Err(SourceError::Foreign { path: path.to_owned(), why });
+            return Err(SourceError::Foreign {
+                path: path.to_owned(),
+                why,
+            });
         }
         Ok(source)
     }
 
     /// Reads the next piece; how many bytes came.
     fn read_more(&mut self) -> Result<usize, SourceError> {
-        let broken = |why: String| SourceError::Broken { path: self.path.clone(), why };
+        let broken = |why: String| SourceError::Broken {
+            path: self.path.clone(),
+            why,
+        };
         let mut piece = (&mut self.file).take(64 << 10);
-        let got = piece.read_to_end(&mut self.pending).map_err(|e| broken(e.to_string()))?;
+        let got = piece
+            .read_to_end(&mut self.pending)
+            .map_err(|e| broken(e.to_string()))?;
         if self.pending.len() > LARGEST {
-            return Err(broken(format!("picture {} has no end within {LARGEST} bytes", self.count + 1)));
+            return Err(broken(format!(
+                "picture {} has no end within {LARGEST} bytes",
+                self.count + 1
+            )));
         }
         Ok(got)
     }
@@ -50,7 +69,11 @@ impl Mjpeg {
 
 /// Where `mark` stands in `bytes`, from `from` on.
 fn find(bytes: &[u8], mark: [u8; 2], from: usize) -> Option<usize> {
-    bytes.get(from..)?.windows(2).position(|pair| pair == mark).map(|at| at + from)
+    bytes
+        .get(from..)?
+        .windows(2)
+        .position(|pair| pair == mark)
+        .map(|at| at + from)
 }
 
 impl Source for Mjpeg {
@@ -76,7 +99,10 @@ impl Source for Mjpeg {
                     searched = searched.max(self.pending.len().saturating_sub(1));
                     if self.read_more()? == 0 {
                         if !self.pending.is_empty() {
-                            log::warn!("{}: the last picture is cut off and is left out.", self.path.display());
+                            log::warn!(
+                                "{}: the last picture is cut off and is left out.",
+                                self.path.display()
+                            );
                             self.pending.clear();
                         }
                         return Ok(None);
@@ -87,7 +113,10 @@ impl Source for Mjpeg {
     }
 
     fn rewind(&mut self) -> Result<(), SourceError> {
-        let missing = |cause| SourceError::Missing { path: self.path.clone(), cause };
+        let missing = |cause| SourceError::Missing {
+            path: self.path.clone(),
+            cause,
+        };
         self.file.rewind().map_err(missing)?;
         self.pending.clear();
         self.count = 0;
@@ -142,6 +171,12 @@ mod tests {
         let (_file, cut) = source(&[jpeg(20), jpeg(30)[..15].to_vec()].concat());
         assert_eq!(sizes(&mut cut.unwrap()), [24]);
         let (_file, foreign) = source(b"RIFF....AVI ");
-        assert!(foreign.err().unwrap().to_string().contains("not the start of a JPEG"));
+        assert!(
+            foreign
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("not the start of a JPEG")
+        );
     }
 }

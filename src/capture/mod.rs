@@ -28,7 +28,11 @@ pub(crate) enum Image {
     /// A JPEG or PNG file's bytes, and what to call it in a message.
     Encoded { bytes: Vec<u8>, name: String },
     /// 8-bit RGB, rows from the top, `width · height · 3` bytes.
-    Rgb { width: usize, height: usize, rgb: Vec<u8> },
+    Rgb {
+        width: usize,
+        height: usize,
+        rgb: Vec<u8>,
+    },
 }
 
 /// A stream of frames: files for now, a V4L2 camera by the same trait later.
@@ -80,7 +84,10 @@ const VIDEOS: [&str; 9] = ["mp4", "mkv", "mov", "avi", "webm", "m4v", "ts", "mpg
 /// Opens what lies at `path`. Videos are asked for `fps` frames per second; pictures and MJPEG are played
 /// at that rate.
 pub(crate) fn open(path: &Path, fps: f64) -> Result<Box<dyn Source>, SourceError> {
-    let missing = |cause| SourceError::Missing { path: path.to_owned(), cause };
+    let missing = |cause| SourceError::Missing {
+        path: path.to_owned(),
+        cause,
+    };
     let kind = std::fs::metadata(path).map_err(missing)?;
     if kind.is_dir() || has_ending(path, &PICTURES) {
         Ok(Box::new(files::Pictures::open(path)?))
@@ -95,7 +102,10 @@ pub(crate) fn open(path: &Path, fps: f64) -> Result<Box<dyn Source>, SourceError
             MJPEG.join(", ."),
             VIDEOS.join(", .")
         );
-        Err(SourceError::Foreign { path: path.to_owned(), why })
+        Err(SourceError::Foreign {
+            path: path.to_owned(),
+            why,
+        })
     }
 }
 

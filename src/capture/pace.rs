@@ -46,7 +46,13 @@ pub(crate) fn capture_loop(
     stop: &AtomicBool,
     mut tell: impl FnMut(CaptureEvent),
 ) -> Result<(), SourceError> {
-    let mut player = Player { pace, origin, mailbox, stop, number: 0 };
+    let mut player = Player {
+        pace,
+        origin,
+        mailbox,
+        stop,
+        number: 0,
+    };
     let result = loop {
         let played = open(path, pace.fps).and_then(|mut source| {
             tell(CaptureEvent::Streaming);

@@ -21,7 +21,10 @@ pub(super) struct Video {
 
 impl Video {
     pub(super) fn open(path: &Path, fps: f64) -> Result<Self, SourceError> {
-        let no_ffmpeg = |cause| SourceError::NoFfmpeg { path: path.to_owned(), cause };
+        let no_ffmpeg = |cause| SourceError::NoFfmpeg {
+            path: path.to_owned(),
+            cause,
+        };
         let mut child = Command::new("ffmpeg")
             .args(["-nostdin", "-loglevel", "error", "-i"])
             .arg(path)
@@ -35,11 +38,20 @@ impl Video {
         let Some(stdout) = child.stdout.take() else {
             return Err(no_ffmpeg(std::io::Error::other("it has no output")));
         };
-        Ok(Self { path: path.to_owned(), fps, child, pictures: BufReader::new(stdout), given: 0 })
+        Ok(Self {
+            path: path.to_owned(),
+            fps,
+            child,
+            pictures: BufReader::new(stdout),
+            given: 0,
+        })
     }
 
     fn broken(&self, why: impl Into<String>) -> SourceError {
-        SourceError::Broken { path: self.path.clone(), why: why.into() }
+        SourceError::Broken {
+            path: self.path.clone(),
+            why: why.into(),
+        }
     }
 
     /// Reads one PPM header: `P6`, width, height and 255, each followed by white space. `None` at the end.
@@ -80,12 +92,18 @@ impl Video {
 
 fn last_line(stderr: ChildStderr) -> String {
     let lines = BufReader::new(stderr.take(64 << 10)).lines();
-    lines.map_while(Result::ok).filter(|line| !line.trim().is_empty()).last().unwrap_or_default()
+    lines
+        .map_while(Result::ok)
+        .filter(|line| !line.trim().is_empty())
+        .last()
+        .unwrap_or_default()
 }
 
 impl Source for Video {
     fn next(&mut self) -> Result<Option<Image>, SourceError> {
-        let Some((width, height)) = self.header()? else { return self.end().map(|()| None) };
+        let Some((width, height)) = self.header()? else {
+            return self.end().map(|()| None);
+        };
         let mut rgb = vec![0; width * height * 3];
         let read = self.pictures.read_exact(&mut rgb);
         read.map_err(|_| self.broken("ffmpeg ended within a picture"))?;

@@ -67,8 +67,11 @@ struct BenchReport {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut config =
-        if arguments.config.config.is_empty() { Config::for_replay() } else { arguments.config.load()? };
+    let mut config = if arguments.config.config.is_empty() {
+        Config::for_replay()
+    } else {
+        arguments.config.load()?
+    };
     start_log(config.log.level);
     // Every face of every frame is classified: no tracks, no rates.
     config.model.classify_hz = 30.0;
@@ -79,10 +82,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(frames) = arguments.soak {
         return soak(&mut vision, &bytes, frames);
     }
-    let report = measure(&mut vision, &bytes, arguments)
-        .map_err(|error| Failure::new(Exit::Software, error))?;
+    let report =
+        measure(&mut vision, &bytes, arguments).map_err(|error| Failure::new(Exit::Software, error))?;
     if arguments.json {
-        print(format_args!("{:#}", serde_json::to_value(&report).map_err(std::io::Error::from)?))?;
+        print(format_args!(
+            "{:#}",
+            serde_json::to_value(&report).map_err(std::io::Error::from)?
+        ))?;
     } else {
         print_table(&report)?;
     }
@@ -93,19 +99,27 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn picture(arguments: &Arguments, vision: &mut Vision) -> Result<Vec<u8>, Failure> {
     if let Some(path) = &arguments.image {
         return std::fs::read(path).map_err(|e| {
-            Failure::new(Exit::NoInput, anyhow::anyhow!("The picture `{}` cannot be read: {e}.", path.display()))
+            Failure::new(
+                Exit::NoInput,
+                anyhow::anyhow!("The picture `{}` cannot be read: {e}.", path.display()),
+            )
         });
     }
     let clip = place::clip().map_err(|e| Failure::new(Exit::NoInput, e))?;
     let mut source = capture::open(&clip, 4.0)?;
     while let Some(image) = source.next()? {
-        let Image::Encoded { bytes, .. } = image else { continue };
+        let Image::Encoded { bytes, .. } = image else {
+            continue;
+        };
         let faces = count_faces(vision, &bytes).map_err(|e| Failure::new(Exit::Software, e))?;
         if faces == arguments.faces {
             return Ok(bytes);
         }
     }
-    let none = anyhow::anyhow!("No picture of the demo clip has {} faces: give another number, or a picture with --image.", arguments.faces);
+    let none = anyhow::anyhow!(
+        "No picture of the demo clip has {} faces: give another number, or a picture with --image.",
+        arguments.faces
+    );
     Err(Failure::new(Exit::NoInput, none))
 }
 
@@ -116,7 +130,10 @@ fn count_faces(vision: &mut Vision, bytes: &[u8]) -> anyhow::Result<usize> {
 }
 
 fn encoded(bytes: &[u8]) -> Image {
-    Image::Encoded { bytes: bytes.to_vec(), name: "the picture".to_owned() }
+    Image::Encoded {
+        bytes: bytes.to_vec(),
+        name: "the picture".to_owned(),
+    }
 }
 
 /// Wall and CPU time of every round of one stage.
@@ -136,7 +153,11 @@ impl Times {
     }
 
     fn stage(&self, stage: &'static str) -> Stage {
-        Stage { stage, wall_ms: Spread::of(&self.wall), cpu_ms: Spread::of(&self.cpu) }
+        Stage {
+            stage,
+            wall_ms: Spread::of(&self.wall),
+            cpu_ms: Spread::of(&self.cpu),
+        }
     }
 }
 
@@ -145,7 +166,11 @@ impl Spread {
         let mut times = times.to_vec();
         times.sort_by(f64::total_cmp);
         let at = |part: f64| times[((times.len() - 1) as f64 * part).round() as usize];
-        Self { min: at(0.0), median: at(0.5), p90: at(0.9) }
+        Self {
+            min: at(0.0),
+            median: at(0.5),
+            p90: at(0.9),
+        }
     }
 }
 
@@ -160,16 +185,43 @@ fn measure(vision: &mut Vision, bytes: &[u8], arguments: &Arguments) -> anyhow::
     let mut own = Decoder::default();
     let (width, height, rgb) = own.decode(encoded(bytes))?;
     let picture = Picture::new(width, height, rgb)?;
-    let [mut decode, mut detect, mut detector_invoke] = [const { Times { wall: Vec::new(), cpu: Vec::new() } }; 3];
-    let [mut crop, mut invoke, mut classify, mut both, mut frame] =
-        [const { Times { wall: Vec::new(), cpu: Vec::new() } }; 5];
-    let faces: Vec<Rect> = vision.parts().1.detect(&picture)?.iter().map(|face| face.rect).collect();
+    let [mut decode, mut detect, mut detector_invoke] = [const {
+        Times {
+            wall: Vec::new(),
+            cpu: Vec::new(),
+        }
+    }; 3];
+    let [mut crop, mut invoke, mut classify, mut both, mut frame] = [const {
+        Times {
+            wall: Vec::new(),
+            cpu: Vec::new(),
+        }
+    }; 5];
+    let faces: Vec<Rect> = vision
+        .parts()
+        .1
+        .detect(&picture)?
+        .iter()
+        .map(|face| face.rect)
+        .collect();
     let count = faces.len();
-    anyhow::ensure!(count > 0, "The picture has no face: give another one with --image.");
+    anyhow::ensure!(
+        count > 0,
+        "The picture has no face: give another one with --image."
+    );
     // Two rounds of warming up are not counted: caches, and XNNPACK's packing at the first invoke.
     for round in 0..arguments.rounds + 2 {
         if round == 2 {
-            for times in [&mut decode, &mut detect, &mut detector_invoke, &mut crop, &mut invoke, &mut classify, &mut both, &mut frame] {
+            for times in [
+                &mut decode,
+                &mut detect,
+                &mut detector_invoke,
+                &mut crop,
+                &mut invoke,
+                &mut classify,
+                &mut both,
+                &mut frame,
+            ] {
                 *times = Times::default();
             }
         }
@@ -185,7 +237,10 @@ fn measure(vision: &mut Vision, bytes: &[u8], arguments: &Arguments) -> anyhow::
             both.time(|| classifier.classify(&picture, face).map(|_| ()))?;
         }
         // A second apart, so that every face is due again.
-        let input = Frame { at: Duration::from_secs(round as u64), image: encoded(bytes) };
+        let input = Frame {
+            at: Duration::from_secs(round as u64),
+            image: encoded(bytes),
+        };
         frame.time(|| vision.look(input).map(|_| ()))?;
     }
     let median = |times: &Times| Spread::of(&times.cpu).median;
@@ -222,27 +277,47 @@ fn print_table(report: &BenchReport) -> std::io::Result<()> {
     print(format_args!("{:44}{columns} {columns}", "stage"))?;
     let spread = |s: &Spread| format!("{:9.3}{:9.3}{:9.3}", s.min, s.median, s.p90);
     for stage in &report.stages {
-        print(format_args!("{:44}{} {}", stage.stage, spread(&stage.cpu_ms), spread(&stage.wall_ms)))?;
+        print(format_args!(
+            "{:44}{} {}",
+            stage.stage,
+            spread(&stage.cpu_ms),
+            spread(&stage.wall_ms)
+        ))?;
     }
-    print(format_args!("\nclassify call / bare invoke                        {:.3}", report.classify_by_invoke))?;
+    print(format_args!(
+        "\nclassify call / bare invoke                        {:.3}",
+        report.classify_by_invoke
+    ))?;
     print(format_args!(
         "crop + classify / bare invoke                      {:.3}",
         report.crop_and_classify_by_invoke
     ))?;
-    print(format_args!("whole frame / (decode + invoke + faces × invoke)   {:.3}", report.frame_by_parts))?;
-    print(format_args!("resident memory                                    {} KiB", report.resident_kib))
+    print(format_args!(
+        "whole frame / (decode + invoke + faces × invoke)   {:.3}",
+        report.frame_by_parts
+    ))?;
+    print(format_args!(
+        "resident memory                                    {} KiB",
+        report.resident_kib
+    ))
 }
 
 /// Looks at the same picture again and again, as the daemon would, and watches the memory.
 fn soak(vision: &mut Vision, bytes: &[u8], frames: u64) -> Result<(), Failure> {
     let mut first = None;
     for number in 0..frames {
-        let frame = Frame { at: Duration::from_millis(number * 100), image: encoded(bytes) };
+        let frame = Frame {
+            at: Duration::from_millis(number * 100),
+            image: encoded(bytes),
+        };
         vision.look(frame).map_err(|e| Failure::new(Exit::Software, e))?;
         if (number + 1).is_multiple_of((frames / 10).max(1)) {
             let now = resident_kib();
             let grown = now as i64 - *first.get_or_insert(now) as i64;
-            print(format_args!("{:>8} frames  {now} KiB resident  {grown:+} KiB", number + 1))?;
+            print(format_args!(
+                "{:>8} frames  {now} KiB resident  {grown:+} KiB",
+                number + 1
+            ))?;
         }
     }
     Ok(())
@@ -252,5 +327,7 @@ fn soak(vision: &mut Vision, bytes: &[u8], frames: u64) -> Result<(), Failure> {
 fn resident_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|rest| rest.split_whitespace().next()).and_then(|kib| kib.parse().ok()).unwrap_or(0)
+    line.and_then(|rest| rest.split_whitespace().next())
+        .and_then(|kib| kib.parse().ok())
+        .unwrap_or(0)
 }

@@ -43,22 +43,37 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     match worst {
         None => Ok(()),
-        Some(exit) => Err(Failure::new(exit, anyhow::anyhow!("not ready: see the errors above."))),
+        Some(exit) => Err(Failure::new(
+            exit,
+            anyhow::anyhow!("not ready: see the errors above."),
+        )),
     }
 }
 
 fn models(config: &Config) -> anyhow::Result<String> {
     let info = Setup::open(config)?.info(config)?;
     let one = |m: &affect_core::report::ModelInfo| {
-        let taken = m.operators_delegated.map_or_else(|| "?".to_owned(), |n| n.to_string());
-        format!("{} ({taken} of {} operators on {})", m.id, m.operators, m.delegate)
+        let taken = m
+            .operators_delegated
+            .map_or_else(|| "?".to_owned(), |n| n.to_string());
+        format!(
+            "{} ({taken} of {} operators on {})",
+            m.id, m.operators, m.delegate
+        )
     };
-    Ok(format!("{}, {}, {}", info.runtime, one(&info.detector), one(&info.model)))
+    Ok(format!(
+        "{}, {}, {}",
+        info.runtime,
+        one(&info.detector),
+        one(&info.model)
+    ))
 }
 
 fn source(config: &Config) -> anyhow::Result<String> {
     let Some(path) = &config.camera.source else {
-        anyhow::bail!("[camera] source is not set: give a folder of pictures, a picture, an .mjpeg or a video file.");
+        anyhow::bail!(
+            "[camera] source is not set: give a folder of pictures, a picture, an .mjpeg or a video file."
+        );
     };
     let mut source = capture::open(path, config.camera.fps)?;
     match source.next()? {

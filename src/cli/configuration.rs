@@ -77,7 +77,10 @@ mod tests {
         for (name, of) in all {
             let path = format!("{}/config/schema/{name}.json", env!("CARGO_MANIFEST_DIR"));
             let committed = std::fs::read_to_string(&path).unwrap_or_default();
-            assert!(committed.trim_end() == format!("{:#}", of.schema()), "{path} is out of date: run `make schemas`");
+            assert!(
+                committed.trim_end() == format!("{:#}", of.schema()),
+                "{path} is out of date: run `make schemas`"
+            );
         }
     }
 }

@@ -44,9 +44,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     config.camera.source = Some(clip.clone());
     let seconds = config.window.length.as_secs_f64();
     print(format_args!("affectd demo: {}", clip.display()))?;
-    print(format_args!("One window every {seconds} s; at least {} people, or nothing is said.", config.privacy.min_group))?;
-    print(format_args!("Broker on 127.0.0.1:{port}; every message is under {}/#:", topic_base(&config)))?;
-    print(format_args!("  mosquitto_sub -h 127.0.0.1 -p {port} -v -t 'affectd/#'"))?;
+    print(format_args!(
+        "One window every {seconds} s; at least {} people, or nothing is said.",
+        config.privacy.min_group
+    ))?;
+    print(format_args!(
+        "Broker on 127.0.0.1:{port}; every message is under {}/#:",
+        topic_base(&config)
+    ))?;
+    print(format_args!(
+        "  mosquitto_sub -h 127.0.0.1 -p {port} -v -t 'affectd/#'"
+    ))?;
     print("Ctrl-C ends it.\n")?;
     let stop = stop_flag()?;
     let counts = Mutex::new((0u32, 0u32));
@@ -74,16 +82,43 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn line(report: &WindowReport) -> String {
     let time = report.end.get(11..19).unwrap_or(&report.end);
     let head = format!("{time}  window {:>3}", report.seq);
-    let ReportBody::Released { people, emotion, mood, coarsened, .. } = &report.body else {
+    let ReportBody::Released {
+        people,
+        emotion,
+        mood,
+        coarsened,
+        ..
+    } = &report.body
+    else {
         return format!("{head}  suppressed: the group is too small");
     };
     let mood = mood.as_ref().map_or_else(
         || "no mood".to_owned(),
-        |mood| format!("{:?} {:.2}", mood.class, mood.score.get(&mood.class).copied().unwrap_or(0.0)).to_lowercase(),
+        |mood| {
+            format!(
+                "{:?} {:.2}",
+                mood.class,
+                mood.score.get(&mood.class).copied().unwrap_or(0.0)
+            )
+            .to_lowercase()
+        },
     );
-    let mut strongest: Vec<(&Expression, &f64)> = emotion.mean.iter().filter(|(_, mean)| **mean >= 0.05).collect();
+    let mut strongest: Vec<(&Expression, &f64)> =
+        emotion.mean.iter().filter(|(_, mean)| **mean >= 0.05).collect();
     strongest.sort_by(|a, b| b.1.total_cmp(a.1));
-    let shown: Vec<String> = strongest.iter().take(4).map(|(e, mean)| format!("{} {mean:.2}", e.name())).collect();
-    let note = if coarsened.is_empty() { String::new() } else { format!("  ({coarsened:?})") };
-    format!("{head}  {:>2} people  mood {mood:<14}  {}{note}", people.distinct, shown.join("  "))
+    let shown: Vec<String> = strongest
+        .iter()
+        .take(4)
+        .map(|(e, mean)| format!("{} {mean:.2}", e.name()))
+        .collect();
+    let note = if coarsened.is_empty() {
+        String::new()
+    } else {
+        format!("  ({coarsened:?})")
+    };
+    format!(
+        "{head}  {:>2} people  mood {mood:<14}  {}{note}",
+        people.distinct,
+        shown.join("  ")
+    )
 }

@@ -59,7 +59,11 @@ struct ConfigFiles {
 impl ConfigFiles {
     fn load(&self) -> Result<Config, Failure> {
         let default = [PathBuf::from("/etc/affectd/affectd.toml")];
-        let files = if self.config.is_empty() { &default[..] } else { &self.config[..] };
+        let files = if self.config.is_empty() {
+            &default[..]
+        } else {
+            &self.config[..]
+        };
         config::load(files, config::environment()).map_err(|error| Failure::new(Exit::Config, error))
     }
 }
@@ -85,7 +89,10 @@ struct Failure {
 
 impl Failure {
     fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
-        Self { exit, error: error.into() }
+        Self {
+            exit,
+            error: error.into(),
+        }
     }
 }
 
@@ -162,7 +169,11 @@ fn start_log(level: config::Level) {
     }
     builder.format(move |out, record| {
         if !for_journal {
-            write!(out, "{} ", humantime::format_rfc3339_seconds(std::time::SystemTime::now()))?;
+            write!(
+                out,
+                "{} ",
+                humantime::format_rfc3339_seconds(std::time::SystemTime::now())
+            )?;
         }
         writeln!(out, "{:<5} {}", record.level(), record.args())
     });

@@ -24,8 +24,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     start_log(Level::Warn);
     let bad = |error: anyhow::Error| Failure::new(Exit::Config, error);
     let given = PathBuf::from(&arguments.path);
-    let folder =
-        if given.is_dir() { given } else { place::model(&arguments.path, None).map_err(|e| bad(e.into()))? };
+    let folder = if given.is_dir() {
+        given
+    } else {
+        place::model(&arguments.path, None).map_err(|e| bad(e.into()))?
+    };
     let model = LoadedModel::open(&folder).map_err(|e| bad(e.into()))?;
     for line in describe(&model.manifest) {
         print(line)?;
@@ -33,18 +36,27 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     print("file       matches its manifest: SHA-256, structure, tensors, quantisation")?;
     let path = place::runtime(arguments.runtime.as_deref()).map_err(|e| bad(e.into()))?;
     let runtime = Runtime::load(&path).map_err(|e| bad(e.into()))?;
-    let options = Options { threads: 1, delegate: Delegate::Xnnpack };
+    let options = Options {
+        threads: 1,
+        delegate: Delegate::Xnnpack,
+    };
     let interpreter = Interpreter::new(&runtime, &model.file, &options).map_err(|e| bad(e.into()))?;
     print(format_args!(
         "delegate   TensorFlow Lite {} with XNNPACK takes {}",
         runtime.version(),
-        interpreter.delegation().map_or_else(|| "an unknown part".to_owned(), taken)
+        interpreter
+            .delegation()
+            .map_or_else(|| "an unknown part".to_owned(), taken)
     ))?;
     let outcomes = golden::run(&runtime, &model, &options).map_err(|e| bad(e.into()))?;
     let mut wrong = 0;
     for outcome in &outcomes {
         wrong += usize::from(!outcome.differences.is_empty());
-        let result = if outcome.differences.is_empty() { "ok".to_owned() } else { outcome.differences.join("; ") };
+        let result = if outcome.differences.is_empty() {
+            "ok".to_owned()
+        } else {
+            outcome.differences.join("; ")
+        };
         print(format_args!("golden     {}: {result}", outcome.image))?;
     }
     if wrong > 0 {
@@ -58,7 +70,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn taken(delegation: &Delegation) -> String {
-    let mut text = format!("{} of {} operators", delegation.operators_delegated, delegation.operators_total);
+    let mut text = format!(
+        "{} of {} operators",
+        delegation.operators_delegated, delegation.operators_total
+    );
     if !delegation.left.is_empty() {
         text += &format!(" (not {})", delegation.left.join(", "));
     }
@@ -79,14 +94,20 @@ fn describe(manifest: &Manifest) -> Vec<String> {
         ),
     ];
     if manifest.stand_in {
-        lines.insert(1, "stand-in   this model only holds the place of one of our own".to_owned());
+        lines.insert(
+            1,
+            "stand-in   this model only holds the place of one of our own".to_owned(),
+        );
     }
     if let (Task::Expression, Some(head)) = (manifest.task, &manifest.expression) {
         let names: Vec<&str> = head.labels.iter().map(|label| label.name()).collect();
         lines.push(format!("labels     {}", names.join(", ")));
     }
     for measured in &manifest.measured {
-        lines.push(format!("measured   {}: {} on {}", measured.what, measured.value, measured.on));
+        lines.push(format!(
+            "measured   {}: {} on {}",
+            measured.what, measured.value, measured.on
+        ));
     }
     lines
 }

@@ -23,11 +23,18 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut config =
-        if arguments.config.config.is_empty() { Config::for_replay() } else { arguments.config.load()? };
+    let mut config = if arguments.config.config.is_empty() {
+        Config::for_replay()
+    } else {
+        arguments.config.load()?
+    };
     config.camera.source = Some(arguments.path.clone());
     config.camera.repeat = false;
-    config.camera.pace = if arguments.realtime { config::Pace::Realtime } else { config::Pace::Fast };
+    config.camera.pace = if arguments.realtime {
+        config::Pace::Realtime
+    } else {
+        config::Pace::Fast
+    };
     if let Some(fps) = arguments.fps {
         config.camera.fps = checked_fps(fps)?;
     }
@@ -50,7 +57,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         log_trouble,
         |report| {
             if written.is_ok() {
-                written = serde_json::to_string(&report).map_err(std::io::Error::from).and_then(print);
+                written = serde_json::to_string(&report)
+                    .map_err(std::io::Error::from)
+                    .and_then(print);
             }
             if written.is_err() {
                 stop.store(true, Ordering::Relaxed);
@@ -67,6 +76,9 @@ fn checked_fps(fps: f64) -> Result<f64, Failure> {
     if (0.1..=60.0).contains(&fps) {
         Ok(fps)
     } else {
-        Err(Failure::new(super::Exit::Usage, anyhow::anyhow!("--fps {fps} is out of range: give 0.1 to 60.")))
+        Err(Failure::new(
+            super::Exit::Usage,
+            anyhow::anyhow!("--fps {fps} is out of range: give 0.1 to 60."),
+        ))
     }
 }

@@ -23,7 +23,10 @@ impl From<DaemonError> for Failure {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     start_log(config.log.level);
-    config.warnings().iter().for_each(|warning| log::warn!("{warning}"));
+    config
+        .warnings()
+        .iter()
+        .for_each(|warning| log::warn!("{warning}"));
     let stop = stop_flag()?;
     let done = daemon::run(&config, &stop, |_| {})?;
     log::info!(

@@ -32,9 +32,11 @@ use serde::{Deserialize, Serialize};
 pub(crate) use load::{from_str, load};
 pub(crate) use secret::Secret;
 pub(crate) use source::environment;
+#[cfg(test)]
+pub(crate) use tables::MaskKind;
 pub(crate) use tables::{
-    Basis, Camera, Delegate, Deployment, Detector, Level, Log, Mask, Model, Mqtt, Pace, Place,
-    Privacy, Protocol, Window,
+    Basis, Camera, Delegate, Deployment, Detector, Level, Log, Mask, Model, Mqtt, Pace, Place, Privacy,
+    Protocol, Window,
 };
 
 /// The version of the configuration's format that this affectd reads.

@@ -36,16 +36,26 @@ pub(crate) fn start(port: u16) -> anyhow::Result<u16> {
         max_segment_count: 4,
         ..RouterConfig::default()
     };
-    let config = Config { id: 0, router, v4: Some(HashMap::from([("demo".to_owned(), server)])), ..Config::default() };
+    let config = Config {
+        id: 0,
+        router,
+        v4: Some(HashMap::from([("demo".to_owned(), server)])),
+        ..Config::default()
+    };
     let mut broker = Broker::new(config);
-    std::thread::Builder::new().name("broker".to_owned()).spawn(move || {
-        if let Err(error) = broker.start() {
-            log::error!("The demo's broker ended: {error}");
-        }
-    })?;
+    std::thread::Builder::new()
+        .name("broker".to_owned())
+        .spawn(move || {
+            if let Err(error) = broker.start() {
+                log::error!("The demo's broker ended: {error}");
+            }
+        })?;
     let began = Instant::now();
     while TcpStream::connect(address).is_err() {
-        anyhow::ensure!(began.elapsed() < PATIENCE, "The demo's broker does not open port {port}.");
+        anyhow::ensure!(
+            began.elapsed() < PATIENCE,
+            "The demo's broker does not open port {port}."
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(port)
@@ -54,7 +64,9 @@ pub(crate) fn start(port: u16) -> anyhow::Result<u16> {
 /// The port itself if it is free; for 0, one that is.
 fn free_port(port: u16) -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|e| {
-        anyhow::anyhow!("Port {port} is not free for the demo's broker ({e}): give another one with --port, or 0 for any.")
+        anyhow::anyhow!(
+            "Port {port} is not free for the demo's broker ({e}): give another one with --port, or 0 for any."
+        )
     })?;
     Ok(listener.local_addr()?.port())
 }

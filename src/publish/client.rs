@@ -37,7 +37,11 @@ pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
         let End::Lost(why) = end else { return };
         // Once per outage, and again only if the reason changes.
         if told.as_ref() != Some(&why) {
-            log::warn!("The MQTT broker {}:{} is not reached: {why}. affectd keeps trying.", settings.host, settings.port);
+            log::warn!(
+                "The MQTT broker {}:{} is not reached: {why}. affectd keeps trying.",
+                settings.host,
+                settings.port
+            );
             told = Some(why);
         }
         if began.elapsed() > GOOD_CONNECTION {
@@ -81,7 +85,11 @@ async fn connection(settings: &Settings, shared: &Shared, told: &mut Option<Stri
     shared.lock().begin_connection();
     let since = Instant::now();
     if told.is_none() {
-        log::info!("Connected to the MQTT broker {}:{}.", settings.host, settings.port);
+        log::info!(
+            "Connected to the MQTT broker {}:{}.",
+            settings.host,
+            settings.port
+        );
     }
     loop {
         if since.elapsed() > STEADY && told.take().is_some() {
@@ -124,8 +132,11 @@ async fn send(link: &mut Link, shared: &Shared, message: &Message) -> Result<(),
 
 /// Says `stopped`, then disconnects, so that the last will does not come.
 async fn goodbye(link: &mut Link, settings: &Settings, shared: &Shared) -> End {
-    let stopped =
-        Message { topic: settings.status_topic(), payload: Status::Stopped.word().into(), retain: true };
+    let stopped = Message {
+        topic: settings.status_topic(),
+        payload: Status::Stopped.word().into(),
+        retain: true,
+    };
     if let Err(why) = send(link, shared, &stopped).await {
         return End::Lost(why);
     }

@@ -63,14 +63,19 @@ impl Link {
                     content_type: Some("application/json".to_owned()).filter(|_| payload.starts_with(b"{")),
                     ..Default::default()
                 };
-                let options =
-                    mqtt5::PublishOptions::at_least_once().retain(message.retain).properties(properties);
-                let notice = client.try_publish_tracked(topic, payload, options).map_err(|e| e.to_string())?;
+                let options = mqtt5::PublishOptions::at_least_once()
+                    .retain(message.retain)
+                    .properties(properties);
+                let notice = client
+                    .try_publish_tracked(topic, payload, options)
+                    .map_err(|e| e.to_string())?;
                 Ok(Box::pin(async move { notice.wait_async().await.is_ok() }))
             }
             Client::V311(client) => {
                 let options = mqtt311::PublishOptions::at_least_once().retain(message.retain);
-                let notice = client.try_publish_tracked(topic, payload, options).map_err(|e| e.to_string())?;
+                let notice = client
+                    .try_publish_tracked(topic, payload, options)
+                    .map_err(|e| e.to_string())?;
                 Ok(Box::pin(async move { notice.wait_async().await.is_ok() }))
             }
         }
@@ -99,12 +104,18 @@ fn seconds(duration: std::time::Duration) -> u32 {
 fn open_v5(settings: &Settings, sender: Sender<LinkEvent>) -> (Client, JoinHandle<()>) {
     use mqtt5::mqttbytes::v5::{LastWill, LastWillProperties, Packet};
     use mqtt5::{Event, Outgoing};
-    let mut options =
-        mqtt5::MqttOptions::new(&settings.client_id, mqtt5::Broker::tcp(&settings.host, settings.port));
+    let mut options = mqtt5::MqttOptions::new(
+        &settings.client_id,
+        mqtt5::Broker::tcp(&settings.host, settings.port),
+    );
     options.set_keep_alive(u16::try_from(settings.keep_alive.as_secs()).unwrap_or(u16::MAX));
     options.set_clean_start(true);
     if let Some(username) = &settings.username {
-        let password = settings.password.as_ref().map(|p| p.reveal().to_owned()).unwrap_or_default();
+        let password = settings
+            .password
+            .as_ref()
+            .map(|p| p.reveal().to_owned())
+            .unwrap_or_default();
         options.set_credentials(username, password);
     }
     let delay = LastWillProperties {
@@ -118,7 +129,13 @@ fn open_v5(settings: &Settings, sender: Sender<LinkEvent>) -> (Client, JoinHandl
     };
     let will = Status::Offline.word();
     let qos = mqtt5::mqttbytes::QoS::AtLeastOnce;
-    options.set_last_will(LastWill::new(settings.status_topic(), will, qos, true, Some(delay)));
+    options.set_last_will(LastWill::new(
+        settings.status_topic(),
+        will,
+        qos,
+        true,
+        Some(delay),
+    ));
     // The delay counts within the session's life, so the session must live a little longer.
     options.set_session_expiry_interval(Some(WILL_DELAY * 2));
     let (client, mut events) = mqtt5::AsyncClient::builder(options).capacity(CAPACITY).build();
@@ -127,7 +144,10 @@ fn open_v5(settings: &Settings, sender: Sender<LinkEvent>) -> (Client, JoinHandl
             let event = match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => LinkEvent::Connected,
                 Ok(Event::Incoming(Packet::Disconnect(goodbye))) => {
-                    let words = goodbye.properties.as_ref().and_then(|p| p.reason_string.as_deref());
+                    let words = goodbye
+                        .properties
+                        .as_ref()
+                        .and_then(|p| p.reason_string.as_deref());
                     LinkEvent::Lost(explain_disconnect(goodbye.reason_code, words))
                 }
                 Ok(Event::Outgoing(Outgoing::Disconnect)) => LinkEvent::Closed,
@@ -140,21 +160,38 @@ fn open_v5(settings: &Settings, sender: Sender<LinkEvent>) -> (Client, JoinHandl
             }
         }
     });
-    (Client::V5 { client, expiry: seconds(settings.message_expiry) }, pump)
+    (
+        Client::V5 {
+            client,
+            expiry: seconds(settings.message_expiry),
+        },
+        pump,
+    )
 }
 
 fn open_v311(settings: &Settings, sender: Sender<LinkEvent>) -> (Client, JoinHandle<()>) {
     use mqtt311::{Event, LastWill, Outgoing, Packet};
-    let mut options =
-        mqtt311::MqttOptions::new(&settings.client_id, mqtt311::Broker::tcp(&settings.host, settings.port));
+    let mut options = mqtt311::MqttOptions::new(
+        &settings.client_id,
+        mqtt311::Broker::tcp(&settings.host, settings.port),
+    );
     options.set_keep_alive(u16::try_from(settings.keep_alive.as_secs()).unwrap_or(u16::MAX));
     options.set_clean_session(true);
     if let Some(username) = &settings.username {
-        let password = settings.password.as_ref().map(|p| p.reveal().to_owned()).unwrap_or_default();
+        let password = settings
+            .password
+            .as_ref()
+            .map(|p| p.reveal().to_owned())
+            .unwrap_or_default();
         options.set_credentials(username, password);
     }
     let will = Status::Offline.word();
-    options.set_last_will(LastWill::new(settings.status_topic(), will, mqtt311::QoS::AtLeastOnce, true));
+    options.set_last_will(LastWill::new(
+        settings.status_topic(),
+        will,
+        mqtt311::QoS::AtLeastOnce,
+        true,
+    ));
     let (client, mut events) = mqtt311::AsyncClient::builder(options).capacity(CAPACITY).build();
     let pump = tokio::spawn(async move {
         loop {
@@ -177,11 +214,9 @@ const WRONG_PASSWORD: &str =
     "it refuses user name or password; check [mqtt] username and the file named by password_file";
 const NOT_ALLOWED: &str =
     "it does not allow this client to connect; check [mqtt] username and the broker's access rules";
-const TAKEN_OVER: &str =
-    "another client connected with the same client id (a cloned SD card?); give each device its own [mqtt] client_id";
+const TAKEN_OVER: &str = "another client connected with the same client id (a cloned SD card?); give each device its own [mqtt] client_id";
 const OTHER_VERSION: &str = "it does not speak this version of MQTT; set [mqtt] protocol = \"3.1.1\"";
-const CLOSED: &str =
-    "it closed the connection without a word; if this goes on, another client may use the same client id, so give each device its own [mqtt] client_id";
+const CLOSED: &str = "it closed the connection without a word; if this goes on, another client may use the same client id, so give each device its own [mqtt] client_id";
 const BAD_ID: &str = "it does not accept the client id; set [mqtt] client_id to letters and digits";
 
 fn explain_v5(error: &mqtt5::ConnectionError) -> String {
@@ -196,9 +231,10 @@ fn explain_v5(error: &mqtt5::ConnectionError) -> String {
             Code::BadClientId | Code::ClientIdentifierNotValid => BAD_ID.to_owned(),
             other => format!("it refuses the connection ({other:?})"),
         },
-        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-            explain_disconnect(*reason_code, reason_string.as_deref())
-        }
+        ConnectionError::MqttState(StateError::ServerDisconnect {
+            reason_code,
+            reason_string,
+        }) => explain_disconnect(*reason_code, reason_string.as_deref()),
         ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
         other => other.to_string(),
     }

@@ -142,8 +142,13 @@ impl Publisher {
         };
         state.retain(settings.status_topic(), Status::Online.word().into());
         state.retain(format!("{base}/info"), info);
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("publish".to_owned())
@@ -154,13 +159,19 @@ impl Publisher {
     /// Queues a window report. Returns at once; if the queue is full, the oldest window goes.
     pub(crate) fn window(&self, camera: &str, payload: Vec<u8>) {
         let topic = format!("{}/{camera}/window", self.base);
-        self.shared.lock().spool.push(Message { topic, payload, retain: false });
+        self.shared.lock().spool.push(Message {
+            topic,
+            payload,
+            retain: false,
+        });
         self.shared.changed.notify_one();
     }
 
     /// Publishes a camera's state, retained, now and after every reconnection.
     pub(crate) fn camera_state(&self, camera: &str, payload: Vec<u8>) {
-        self.shared.lock().retain(format!("{}/{camera}/state", self.base), payload);
+        self.shared
+            .lock()
+            .retain(format!("{}/{camera}/state", self.base), payload);
         self.shared.changed.notify_one();
     }
 

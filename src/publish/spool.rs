@@ -18,7 +18,13 @@ pub(super) struct Spool {
 impl Spool {
     /// An empty spool for up to `most` windows.
     pub(super) fn new(most: usize) -> Self {
-        Self { waiting: VecDeque::new(), most: most.max(1), acknowledged: 0, dropped: 0, told: false }
+        Self {
+            waiting: VecDeque::new(),
+            most: most.max(1),
+            acknowledged: 0,
+            dropped: 0,
+            told: false,
+        }
     }
 
     /// Adds a window. If there is no room, the oldest goes, and is counted.
@@ -66,7 +72,11 @@ mod tests {
     use super::*;
 
     fn message(number: u8) -> Message {
-        Message { topic: "t".to_owned(), payload: vec![number], retain: false }
+        Message {
+            topic: "t".to_owned(),
+            payload: vec![number],
+            retain: false,
+        }
     }
 
     #[test]
@@ -77,7 +87,14 @@ mod tests {
         assert_eq!(spool.first(), Some(&message(0)), "asking takes nothing away");
         spool.acknowledge(&message(0));
         assert_eq!(spool.first(), Some(&message(1)));
-        assert_eq!(spool.summary(), Summary { acknowledged: 1, dropped: 0, undelivered: 1 });
+        assert_eq!(
+            spool.summary(),
+            Summary {
+                acknowledged: 1,
+                dropped: 0,
+                undelivered: 1
+            }
+        );
     }
 
     #[test]

@@ -31,7 +31,9 @@ impl Classifier {
         options: &Options,
         unknown_below: f32,
     ) -> Result<Self, OpenError> {
-        let missing = || OpenError::NoExpression { folder: model.folder.clone() };
+        let missing = || OpenError::NoExpression {
+            folder: model.folder.clone(),
+        };
         let head = model.manifest.expression.as_ref().ok_or_else(missing)?;
         let output = model.output(&head.output).ok_or_else(missing)?;
         Ok(Self {
@@ -48,7 +50,11 @@ impl Classifier {
     pub(crate) fn classify(&mut self, picture: &Picture<'_>, region: &Rect) -> Result<Reading, EngineError> {
         self.engine.fill(picture, region)?;
         let scores = self.run()?;
-        Ok(if dominant(&scores).1 < self.unknown_below { Reading::Unknown } else { Reading::Known(scores) })
+        Ok(if dominant(&scores).1 < self.unknown_below {
+            Reading::Unknown
+        } else {
+            Reading::Known(scores)
+        })
     }
 
     /// Runs the network on what is in the input tensor and gives the scores.

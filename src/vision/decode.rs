@@ -25,14 +25,20 @@ pub(crate) enum DecodeError {
     #[error("`{name}` is broken ({cause}); the picture is left out.")]
     Broken { name: String, cause: ImageError },
     /// A JPEG that ends too early. The decoder would fill the rest with grey.
-    #[error("`{name}` is cut off: a JPEG ends with an end mark, and this one has none; the picture is left out.")]
+    #[error(
+        "`{name}` is cut off: a JPEG ends with an end mark, and this one has none; the picture is left out."
+    )]
     CutOff { name: String },
     /// More pixels than are decoded.
     #[error("`{name}` has {width}×{height} px, but affectd decodes up to {} megapixels; the picture is left out. Scale it down.", MOST_PIXELS / 1_000_000)]
     TooLarge { name: String, width: u32, height: u32 },
     /// No pixels.
     #[error("`{name}` has {width}×{height} px, so there is nothing to see; the picture is left out.")]
-    Empty { name: String, width: usize, height: usize },
+    Empty {
+        name: String,
+        width: usize,
+        height: usize,
+    },
 }
 
 /// Decodes pictures; keeps its buffer.
@@ -50,7 +56,11 @@ impl Decoder {
             Image::Rgb { width, height, rgb } => {
                 (self.width, self.height, self.rgb) = (width, height, rgb);
                 if width == 0 || height == 0 {
-                    return Err(DecodeError::Empty { name: "a frame".to_owned(), width, height });
+                    return Err(DecodeError::Empty {
+                        name: "a frame".to_owned(),
+                        width,
+                        height,
+                    });
                 }
             }
             Image::Encoded { bytes, name } => self.decode_file(&bytes, &name)?,
@@ -59,30 +69,48 @@ impl Decoder {
     }
 
     fn decode_file(&mut self, bytes: &[u8], name: &str) -> Result<(), DecodeError> {
-        let broken = |cause| DecodeError::Broken { name: name.to_owned(), cause };
+        let broken = |cause| DecodeError::Broken {
+            name: name.to_owned(),
+            cause,
+        };
         if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
             // Cameras pad with zeros, and some programs append a few bytes of their own.
             let end = &bytes[bytes.len() - bytes.len().min(TAIL)..];
             if !end.windows(2).any(|mark| mark == [0xFF, 0xD9]) {
-                return Err(DecodeError::CutOff { name: name.to_owned() });
+                return Err(DecodeError::CutOff {
+                    name: name.to_owned(),
+                });
             }
             self.read(JpegDecoder::new(Cursor::new(bytes)).map_err(broken)?, name)
         } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
             self.read(PngDecoder::new(Cursor::new(bytes)).map_err(broken)?, name)
         } else {
-            Err(DecodeError::Foreign { name: name.to_owned() })
+            Err(DecodeError::Foreign {
+                name: name.to_owned(),
+            })
         }
     }
 
     fn read(&mut self, mut decoder: impl ImageDecoder, name: &str) -> Result<(), DecodeError> {
-        let broken = |cause| DecodeError::Broken { name: name.to_owned(), cause };
+        let broken = |cause| DecodeError::Broken {
+            name: name.to_owned(),
+            cause,
+        };
         let (width, height) = decoder.dimensions();
         if u64::from(width) * u64::from(height) > MOST_PIXELS {
-            return Err(DecodeError::TooLarge { name: name.to_owned(), width, height });
+            return Err(DecodeError::TooLarge {
+                name: name.to_owned(),
+                width,
+                height,
+            });
         }
         (self.width, self.height) = (width as usize, height as usize);
         if width == 0 || height == 0 {
-            return Err(DecodeError::Empty { name: name.to_owned(), width: self.width, height: self.height });
+            return Err(DecodeError::Empty {
+                name: name.to_owned(),
+                width: self.width,
+                height: self.height,
+            });
         }
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         if decoder.color_type() == ColorType::Rgb8 && orientation == Orientation::NoTransforms {
@@ -109,18 +137,25 @@ mod tests {
     fn jpeg(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
         let pixels = vec![200; (width * height * 3) as usize];
-        JpegEncoder::new(&mut bytes).encode(&pixels, width, height, ExtendedColorType::Rgb8).unwrap();
+        JpegEncoder::new(&mut bytes)
+            .encode(&pixels, width, height, ExtendedColorType::Rgb8)
+            .unwrap();
         bytes
     }
 
     fn png(width: u32, height: u32, pixels: &[u8], colour: ExtendedColorType) -> Vec<u8> {
         let mut bytes = Vec::new();
-        PngEncoder::new(&mut bytes).write_image(pixels, width, height, colour).unwrap();
+        PngEncoder::new(&mut bytes)
+            .write_image(pixels, width, height, colour)
+            .unwrap();
         bytes
     }
 
     fn complaint(bytes: Vec<u8>) -> String {
-        let image = Image::Encoded { bytes, name: "x.jpg".to_owned() };
+        let image = Image::Encoded {
+            bytes,
+            name: "x.jpg".to_owned(),
+        };
         Decoder::default().decode(image).unwrap_err().to_string()
     }
 
@@ -128,16 +163,29 @@ mod tests {
     fn jpeg_and_png_become_rgb() {
         let mut decoder = Decoder::default();
         let (width, height, rgb) = decoder
-            .decode(Image::Encoded { bytes: jpeg(20, 10), name: String::new() })
+            .decode(Image::Encoded {
+                bytes: jpeg(20, 10),
+                name: String::new(),
+            })
             .map(|(w, h, p)| (w, h, p.to_vec()))
             .unwrap();
         assert_eq!((width, height, rgb.len()), (20, 10, 600));
         assert!(rgb.iter().all(|p| p.abs_diff(200) < 3));
         let transparent = png(1, 1, &[10, 20, 30, 128], ExtendedColorType::Rgba8);
-        let (_, _, rgb) = decoder.decode(Image::Encoded { bytes: transparent, name: String::new() }).unwrap();
+        let (_, _, rgb) = decoder
+            .decode(Image::Encoded {
+                bytes: transparent,
+                name: String::new(),
+            })
+            .unwrap();
         assert_eq!(rgb, [10, 20, 30]);
         let grey = png(2, 1, &[7, 9], ExtendedColorType::L8);
-        let (_, _, rgb) = decoder.decode(Image::Encoded { bytes: grey, name: String::new() }).unwrap();
+        let (_, _, rgb) = decoder
+            .decode(Image::Encoded {
+                bytes: grey,
+                name: String::new(),
+            })
+            .unwrap();
         assert_eq!(rgb, [7, 7, 7, 9, 9, 9]);
     }
 

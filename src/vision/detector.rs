@@ -59,16 +59,37 @@ impl Detector {
             let values = ROLES.map(|(_, per_cell)| vec![0.0; cells * per_cell]);
             for ((place, (role, _)), values) in places.iter_mut().zip(ROLES).zip(&values) {
                 let role = format!("{role}_{stride}");
-                let length = |role| model.manifest.output(role).map(|o| o.shape.iter().product::<usize>());
+                let length = |role| {
+                    model
+                        .manifest
+                        .output(role)
+                        .map(|o| o.shape.iter().product::<usize>())
+                };
                 *place = match (model.output(&role), length(&role)) {
                     (Some(place), Some(length)) if length == values.len() => place,
-                    _ => return Err(OpenError::Head { folder: model.folder.clone(), role, values: values.len() }),
+                    _ => {
+                        return Err(OpenError::Head {
+                            folder: model.folder.clone(),
+                            role,
+                            values: values.len(),
+                        });
+                    }
                 };
             }
-            heads.push(HeadBuffers { stride, places, values });
+            heads.push(HeadBuffers {
+                stride,
+                places,
+                values,
+            });
         }
         let engine = Engine::new(runtime, model, options)?;
-        Ok(Self { engine, settings, input_width: input.width, heads, faces: Vec::new() })
+        Ok(Self {
+            engine,
+            settings,
+            input_width: input.width,
+            heads,
+            faces: Vec::new(),
+        })
     }
 
     /// The faces of a picture, best first.
@@ -82,8 +103,19 @@ impl Detector {
                 self.engine.read(*place, values)?;
             }
             let [cls, obj, bbox, kps] = &head.values;
-            let heads = Heads { stride: head.stride, cls, obj, bbox, kps };
-            heads.decode(self.input_width, scale, self.settings.score_threshold, &mut self.faces);
+            let heads = Heads {
+                stride: head.stride,
+                cls,
+                obj,
+                bbox,
+                kps,
+            };
+            heads.decode(
+                self.input_width,
+                scale,
+                self.settings.score_threshold,
+                &mut self.faces,
+            );
         }
         let least = self.settings.min_face_px;
         self.faces.retain(|face| face.rect.short_side() >= least);

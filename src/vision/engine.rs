@@ -62,8 +62,18 @@ impl Engine {
     /// The first values of the input tensor as they are stored, for golden vectors.
     pub(crate) fn stored_input(&mut self) -> Result<Vec<f32>, EngineError> {
         Ok(match self.element {
-            Element::Int8 => self.interpreter.input_mut::<i8>(0)?.iter().map(|v| f32::from(*v)).collect(),
-            Element::Uint8 => self.interpreter.input_mut::<u8>(0)?.iter().map(|v| f32::from(*v)).collect(),
+            Element::Int8 => self
+                .interpreter
+                .input_mut::<i8>(0)?
+                .iter()
+                .map(|v| f32::from(*v))
+                .collect(),
+            Element::Uint8 => self
+                .interpreter
+                .input_mut::<u8>(0)?
+                .iter()
+                .map(|v| f32::from(*v))
+                .collect(),
             Element::Float32 => self.interpreter.input_mut::<f32>(0)?.to_vec(),
         })
     }

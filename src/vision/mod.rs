@@ -29,7 +29,11 @@ pub(crate) enum OpenError {
     Interpreter(#[from] affect_tflite::Error),
     /// A detector without one of YuNet's heads.
     #[error("The detector `{}` has no output with the role `{role}` and {values} values: YuNet's heads cls, obj, bbox and kps at strides 8, 16 and 32 are needed, and the input's sides must be multiples of 32.", folder.display())]
-    Head { folder: PathBuf, role: String, values: usize },
+    Head {
+        folder: PathBuf,
+        role: String,
+        values: usize,
+    },
     /// An expression model without its head.
     #[error("The model `{}` has no [expression] head in its manifest.", folder.display())]
     NoExpression { folder: PathBuf },
@@ -108,7 +112,12 @@ impl Vision {
         let visible = |rect: &Rect| rect.clipped(width, height).is_some();
         let faces = self.detector.detect(&picture)?;
         self.rects.clear();
-        self.rects.extend(faces.iter().map(|face| face.rect).filter(|rect| visible(rect) && !masked(rect)));
+        self.rects.extend(
+            faces
+                .iter()
+                .map(|face| face.rect)
+                .filter(|rect| visible(rect) && !masked(rect)),
+        );
 
         let (tracks, present) = self.tracker.update(at, &self.rects, &mut self.random);
         let tracks = &mut tracks[..present];
@@ -122,9 +131,16 @@ impl Vision {
             readings[place] = Some(reading);
         }
         let seen = tracks.iter().zip(readings);
-        let faces =
-            seen.map(|(track, reading)| SeenFace { track: track.id(), carried: track.carried(), reading });
-        Ok(FrameFaces { at, faces: faces.collect(), skipped })
+        let faces = seen.map(|(track, reading)| SeenFace {
+            track: track.id(),
+            carried: track.carried(),
+            reading,
+        });
+        Ok(FrameFaces {
+            at,
+            faces: faces.collect(),
+            skipped,
+        })
     }
 
     /// Its parts, for timing them one by one.

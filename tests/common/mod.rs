@@ -39,7 +39,11 @@ pub fn stdout(output: &Output) -> String {
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// A configuration for the bundled clip at real-time pace, with short windows; `more` is appended.
@@ -88,7 +92,11 @@ impl Process {
     }
 
     pub fn wait_for_log(&self, text: &str) {
-        wait_until(&format!("`{text}` in the log"), || self.log().contains(text), || self.log());
+        wait_until(
+            &format!("`{text}` in the log"),
+            || self.log().contains(text),
+            || self.log(),
+        );
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -96,7 +104,10 @@ impl Process {
     }
 
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap();
+        let status = Command::new("kill")
+            .args([name, &self.child.id().to_string()])
+            .status()
+            .unwrap();
         assert!(status.success());
     }
 
@@ -106,7 +117,11 @@ impl Process {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(began.elapsed() < PATIENCE, "the process does not end:\n{}", self.log());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "the process does not end:\n{}",
+                self.log()
+            );
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -123,7 +138,9 @@ fn keep(mut stderr: ChildStderr, log: Arc<Mutex<String>>) {
     thread::spawn(move || {
         let mut piece = [0; 4096];
         while let Ok(count @ 1..) = stderr.read(&mut piece) {
-            log.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..count]));
+            log.lock()
+                .unwrap()
+                .push_str(&String::from_utf8_lossy(&piece[..count]));
         }
     });
 }
@@ -131,7 +148,11 @@ fn keep(mut stderr: ChildStderr, log: Arc<Mutex<String>>) {
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool, context: impl Fn() -> String) {
     let began = Instant::now();
     while !holds() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain for {what}:\n{}", context());
+        assert!(
+            began.elapsed() < PATIENCE,
+            "waited in vain for {what}:\n{}",
+            context()
+        );
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -148,7 +169,10 @@ impl Daemon {
         let path = folder.path().join("affectd.toml");
         std::fs::write(&path, config).unwrap();
         let process = Process::start(affectd().arg("run").arg("-c").arg(&path));
-        Self { process, _folder: folder }
+        Self {
+            process,
+            _folder: folder,
+        }
     }
 }
 
@@ -167,18 +191,33 @@ impl Mosquitto {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let config = folder.path().join("mosquitto.conf");
-        let mut text = format!("listener {port} 127.0.0.1\nallow_anonymous {}\nuser root\n", users.is_empty());
+        let mut text = format!(
+            "listener {port} 127.0.0.1\nallow_anonymous {}\nuser root\n",
+            users.is_empty()
+        );
         if !users.is_empty() {
             let passwords = folder.path().join("passwords");
             std::fs::write(&passwords, "").unwrap();
             for (name, password) in users {
-                let made = Command::new("mosquitto_passwd").arg("-b").arg(&passwords).args([name, password]).status();
-                assert!(made.expect("mosquitto_passwd is missing: run `make setup`").success());
+                let made = Command::new("mosquitto_passwd")
+                    .arg("-b")
+                    .arg(&passwords)
+                    .args([name, password])
+                    .status();
+                assert!(
+                    made.expect("mosquitto_passwd is missing: run `make setup`")
+                        .success()
+                );
             }
             text += &format!("password_file {}\n", passwords.display());
         }
         std::fs::write(&config, text).unwrap();
-        Self { port, config, process: None, folder }
+        Self {
+            port,
+            config,
+            process: None,
+            folder,
+        }
     }
 
     pub fn started() -> Self {
@@ -188,12 +227,25 @@ impl Mosquitto {
     }
 
     pub fn start(&mut self) {
-        let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/usr/bin/mosquitto"];
+        let program = [
+            "/usr/sbin/mosquitto",
+            "/usr/local/sbin/mosquitto",
+            "/usr/bin/mosquitto",
+        ];
         let program = program.iter().find(|path| Path::new(path).exists());
         let program = program.expect("mosquitto is missing: run `make setup`");
-        let process = Process::start(Command::new(program).arg("-c").arg(&self.config).stdout(Stdio::null()));
+        let process = Process::start(
+            Command::new(program)
+                .arg("-c")
+                .arg(&self.config)
+                .stdout(Stdio::null()),
+        );
         let address = ("127.0.0.1", self.port);
-        wait_until("mosquitto", || std::net::TcpStream::connect(address).is_ok(), || process.log());
+        wait_until(
+            "mosquitto",
+            || std::net::TcpStream::connect(address).is_ok(),
+            || process.log(),
+        );
         self.process = Some(process);
     }
 
@@ -245,7 +297,9 @@ impl Subscriber {
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let value: Value = serde_json::from_str(&line).unwrap();
-                let Some(topic) = value["topic"].as_str() else { continue };
+                let Some(topic) = value["topic"].as_str() else {
+                    continue;
+                };
                 assert_eq!(value["problem"], "", "{line}");
                 let message = Message {
                     topic: topic.to_owned(),
@@ -258,7 +312,11 @@ impl Subscriber {
                 }
             }
         });
-        Self { _process: process, messages, seen: Vec::new() }
+        Self {
+            _process: process,
+            messages,
+            seen: Vec::new(),
+        }
     }
 
     /// Waits for a message; those before it are kept in `seen`.
@@ -273,7 +331,10 @@ impl Subscriber {
                         return message;
                     }
                 }
-                Err(error) => panic!("waited in vain for {what} ({error}; an invalid payload ends it, too); seen: {:#?}", self.seen),
+                Err(error) => panic!(
+                    "waited in vain for {what} ({error}; an invalid payload ends it, too); seen: {:#?}",
+                    self.seen
+                ),
             }
         }
     }
@@ -287,11 +348,18 @@ impl Subscriber {
         while self.windows().len() < count {
             self.wait_for("a window", |m| m.topic.ends_with("/window"));
         }
-        self.windows().iter().map(|window| window["seq"].as_u64().unwrap()).collect()
+        self.windows()
+            .iter()
+            .map(|window| window["seq"].as_u64().unwrap())
+            .collect()
     }
 
     pub fn windows(&self) -> Vec<Value> {
-        self.seen.iter().filter(|m| m.topic.ends_with("/window")).map(Message::json).collect()
+        self.seen
+            .iter()
+            .filter(|m| m.topic.ends_with("/window"))
+            .map(Message::json)
+            .collect()
     }
 
     pub fn seen(&self) -> &[Message] {

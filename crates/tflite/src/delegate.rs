@@ -44,8 +44,15 @@ pub struct Delegation {
 
 /// A delegate that was made, and how it is unmade.
 pub(crate) enum Living {
-    Xnnpack { object: Object, runtime: Runtime },
-    External { object: Object, destroy: unsafe extern "C" fn(Object), _library: Library },
+    Xnnpack {
+        object: Object,
+        runtime: Runtime,
+    },
+    External {
+        object: Object,
+        destroy: unsafe extern "C" fn(Object),
+        _library: Library,
+    },
 }
 
 /// The signature of `tflite_plugin_create_delegate`.
@@ -67,9 +74,14 @@ impl Living {
     }
 
     fn xnnpack(runtime: &Runtime, threads: i32) -> Result<Self, Error> {
-        let refused = |cause: &str| Error::Delegate { name: "xnnpack".to_owned(), cause: cause.to_owned() };
+        let refused = |cause: &str| Error::Delegate {
+            name: "xnnpack".to_owned(),
+            cause: cause.to_owned(),
+        };
         let Some(xnnpack) = &runtime.api().xnnpack else {
-            return Err(refused("this TensorFlow Lite library was built without it. Set delegate = \"none\" or \"auto\"."));
+            return Err(refused(
+                "this TensorFlow Lite library was built without it. Set delegate = \"none\" or \"auto\".",
+            ));
         };
         // SAFETY: the options are plain data, returned by value into a struct that is at least as large.
         let mut options = unsafe { (xnnpack.options)() };
@@ -80,31 +92,53 @@ impl Living {
         if object.is_null() {
             return Err(refused("the library did not make it."));
         }
-        Ok(Self::Xnnpack { object, runtime: runtime.clone() })
+        Ok(Self::Xnnpack {
+            object,
+            runtime: runtime.clone(),
+        })
     }
 
     fn external(path: &Path, options: &[(String, String)]) -> Result<Self, Error> {
-        let refused = |cause: String| Error::Delegate { name: path.display().to_string(), cause };
-        let unloadable = |why: String| refused(format!("it cannot be loaded: {why}. Install it, or correct its path."));
+        let refused = |cause: String| Error::Delegate {
+            name: path.display().to_string(),
+            cause,
+        };
+        let unloadable = |why: String| {
+            refused(format!(
+                "it cannot be loaded: {why}. Install it, or correct its path."
+            ))
+        };
         if let Some(objection) = elf::objection(path) {
             return Err(unloadable(objection));
         }
         // SAFETY: as for the runtime itself: the operator chose this library.
         let library = unsafe { Library::new(path) }.map_err(|e| unloadable(e.to_string()))?;
         let missing = |name: &str| {
-            refused(format!("it has no `{name}`, so it is not a TensorFlow Lite delegate. Check its path."))
+            refused(format!(
+                "it has no `{name}`, so it is not a TensorFlow Lite delegate. Check its path."
+            ))
         };
         const CREATE: &str = "tflite_plugin_create_delegate";
         const DESTROY: &str = "tflite_plugin_destroy_delegate";
         // SAFETY: these two functions are the interface of external delegates, with these types.
-        let create = unsafe { library.get::<PluginCreate>(CREATE) }.map(|f| *f).map_err(|_| missing(CREATE))?;
+        let create = unsafe { library.get::<PluginCreate>(CREATE) }
+            .map(|f| *f)
+            .map_err(|_| missing(CREATE))?;
         // SAFETY: as above.
         let destroy = unsafe { library.get::<unsafe extern "C" fn(Object)>(DESTROY) }
             .map(|f| *f)
             .map_err(|_| missing(DESTROY))?;
-        let text = |text: &str| CString::new(text).map_err(|_| refused("an option has a zero byte in it.".to_owned()));
-        let keys: Vec<CString> = options.iter().map(|(key, _)| text(key)).collect::<Result<_, _>>()?;
-        let values: Vec<CString> = options.iter().map(|(_, value)| text(value)).collect::<Result<_, _>>()?;
+        let text = |text: &str| {
+            CString::new(text).map_err(|_| refused("an option has a zero byte in it.".to_owned()))
+        };
+        let keys: Vec<CString> = options
+            .iter()
+            .map(|(key, _)| text(key))
+            .collect::<Result<_, _>>()?;
+        let values: Vec<CString> = options
+            .iter()
+            .map(|(_, value)| text(value))
+            .collect::<Result<_, _>>()?;
         let pointers = |texts: &[CString]| texts.iter().map(|t| t.as_ptr()).collect::<Vec<_>>();
         let (keys, values) = (pointers(&keys), pointers(&values));
         PLUGIN_SAID.take();
@@ -112,12 +146,20 @@ impl Living {
         let object = unsafe { create(keys.as_ptr(), values.as_ptr(), keys.len(), plugin_says) };
         if object.is_null() {
             let said = PLUGIN_SAID.take().join("; ");
-            let said = if said.is_empty() { "it did not say why".to_owned() } else { format!("it says: {said}") };
+            let said = if said.is_empty() {
+                "it did not say why".to_owned()
+            } else {
+                format!("it says: {said}")
+            };
             return Err(refused(format!(
                 "it made no delegate ({said}). The device may be absent, without permission or in use, or the library was built for another TensorFlow Lite than 2.17."
             )));
         }
-        Ok(Self::External { object, destroy, _library: library })
+        Ok(Self::External {
+            object,
+            destroy,
+            _library: library,
+        })
     }
 
     pub(crate) fn object(&self) -> Object {
@@ -227,7 +269,9 @@ pub(crate) fn watch<T>(
     };
     let raw = living.object().cast::<RawDelegate>();
     // SAFETY: the object is a living TfLiteDelegate, made in this thread and used by nobody else yet.
-    let Some(prepare) = (unsafe { (*raw).prepare }) else { return (make(), None) };
+    let Some(prepare) = (unsafe { (*raw).prepare }) else {
+        return (make(), None);
+    };
     WATCHED.set(Some(Watched { prepare, plan: None }));
     // SAFETY: as above; the replacement has the same signature and calls the original.
     unsafe { (*raw).prepare = Some(watching_prepare) };
@@ -239,7 +283,10 @@ pub(crate) fn watch<T>(
         operators_total: total,
         operators_delegated: total - left.len().min(total),
         partitions,
-        left: left.iter().filter_map(|place| operators.get(*place).cloned()).collect(),
+        left: left
+            .iter()
+            .filter_map(|place| operators.get(*place).cloned())
+            .collect(),
     });
     (made, delegation)
 }
@@ -247,7 +294,9 @@ pub(crate) fn watch<T>(
 /// Stands in for a delegate's `Prepare` while it is watched.
 unsafe extern "C" fn watching_prepare(context: *mut RawContext, delegate: *mut RawDelegate) -> c_int {
     const ERROR: c_int = 1;
-    let Some(prepare) = WATCHED.with_borrow(|watched| watched.as_ref().map(|w| w.prepare)) else { return ERROR };
+    let Some(prepare) = WATCHED.with_borrow(|watched| watched.as_ref().map(|w| w.prepare)) else {
+        return ERROR;
+    };
     // SAFETY: the library's own arguments, handed on to the function they were meant for.
     let status = unsafe { prepare(context, delegate) };
     if status == 0 {

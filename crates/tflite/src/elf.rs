@@ -25,18 +25,27 @@ fn check(bytes: &[u8]) -> Result<(), String> {
         _ => return Ok(()),
     };
     if machine != ours || wide != ours_wide || !little {
-        return Err(format!("it was built for another architecture than this machine's, {name}"));
+        return Err(format!(
+            "it was built for another architecture than this machine's, {name}"
+        ));
     }
     let (table_at, table_width, entry_at, count_at) = if wide { (32, 8, 54, 56) } else { (28, 4, 42, 44) };
     let table = number(bytes, table_at, table_width)?;
     let (entry, count) = (number(bytes, entry_at, 2)?, number(bytes, count_at, 2)?);
     for i in 0..count {
         let at = table.saturating_add(i * entry);
-        let (offset, size) = if wide { (at + 8, at + 32) } else { (at + 4, at + 16) };
+        let (offset, size) = if wide {
+            (at + 8, at + 32)
+        } else {
+            (at + 4, at + 16)
+        };
         let width = if wide { 8 } else { 4 };
         let end = number(bytes, offset, width)?.saturating_add(number(bytes, size, width)?);
         if end > bytes.len() {
-            return Err(format!("it is cut off: {} bytes of at least {end} are there", bytes.len()));
+            return Err(format!(
+                "it is cut off: {} bytes of at least {end} are there",
+                bytes.len()
+            ));
         }
     }
     Ok(())
@@ -44,6 +53,9 @@ fn check(bytes: &[u8]) -> Result<(), String> {
 
 /// A little-endian number of `width` bytes.
 fn number(bytes: &[u8], at: usize, width: usize) -> Result<usize, String> {
-    let field = at.checked_add(width).and_then(|end| bytes.get(at..end)).ok_or("it is cut off")?;
+    let field = at
+        .checked_add(width)
+        .and_then(|end| bytes.get(at..end))
+        .ok_or("it is cut off")?;
     Ok(field.iter().rev().fold(0, |n, byte| n << 8 | usize::from(*byte)))
 }

@@ -44,10 +44,14 @@ pub enum Error {
     #[error("The model is not a TensorFlow Lite file: {0}. Give a .tflite file.")]
     Foreign(String),
     /// The file says it is a model, but its structure is damaged.
-    #[error("The model's structure is damaged: {0}. Fetch the file anew; if it was just converted, convert it again.")]
+    #[error(
+        "The model's structure is damaged: {0}. Fetch the file anew; if it was just converted, convert it again."
+    )]
     Corrupt(String),
     /// A sound file that uses something which affectd does not run.
-    #[error("The model uses something that affectd does not run: {0}. Face networks need none of it; convert the model with a static batch and built-in operators.")]
+    #[error(
+        "The model uses something that affectd does not run: {0}. Face networks need none of it; convert the model with a static batch and built-in operators."
+    )]
     Unsupported(String),
     /// The library refused.
     #[error("TensorFlow Lite failed to {action}{}", if said.is_empty() { ", and did not say why.".to_owned() } else { format!(": {said}.") })]

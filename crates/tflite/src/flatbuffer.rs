@@ -38,12 +38,18 @@ impl<'a> Vector<'a> {
 
     /// The elements as 32-bit integers; the vector must be of that width.
     pub(crate) fn i32s(&self) -> Vec<i32> {
-        self.bytes.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        self.bytes
+            .chunks_exact(4)
+            .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect()
     }
 
     /// The elements as 32-bit floating point numbers.
     pub(crate) fn f32s(&self) -> Vec<f32> {
-        self.i32s().into_iter().map(|bits| f32::from_bits(bits as u32)).collect()
+        self.i32s()
+            .into_iter()
+            .map(|bits| f32::from_bits(bits as u32))
+            .collect()
     }
 
     /// The elements as 64-bit integers.
@@ -86,11 +92,18 @@ impl<'a> Table<'a> {
         if length < 4 || !length.is_multiple_of(2) || size < 4 {
             return Err(format!("the table at byte {at} has a broken directory"));
         }
-        let directory = bytes.get(directory_at + 4..directory_at + length).ok_or_else(outside)?;
+        let directory = bytes
+            .get(directory_at + 4..directory_at + length)
+            .ok_or_else(outside)?;
         if bytes.len() - at < size {
             return Err(outside());
         }
-        Ok(Self { bytes, at, directory, size })
+        Ok(Self {
+            bytes,
+            at,
+            directory,
+            size,
+        })
     }
 
     /// Where the field's `width` bytes are; `None` if the field is not there.
@@ -101,7 +114,10 @@ impl<'a> Table<'a> {
         }
         let at = self.at + offset;
         if offset < 4 || offset + width > self.size || !at.is_multiple_of(width) {
-            return Err(format!("field {field} of the table at byte {} lies outside it", self.at));
+            return Err(format!(
+                "field {field} of the table at byte {} lies outside it",
+                self.at
+            ));
         }
         Ok(Some(at))
     }
@@ -134,18 +150,25 @@ impl<'a> Table<'a> {
 
     /// A 64-bit field, 0 if absent.
     pub(crate) fn u64(&self, field: usize) -> Result<u64, Damage> {
-        let Some(at) = self.field(field, 8)? else { return Ok(0) };
+        let Some(at) = self.field(field, 8)? else {
+            return Ok(0);
+        };
         let (low, high) = (u32_at(self.bytes, at), u32_at(self.bytes, at + 4));
         Ok(low.unwrap_or(0) as u64 | ((high.unwrap_or(0) as u64) << 32))
     }
 
     /// Where the field's offset leads.
     fn target(&self, field: usize) -> Result<Option<usize>, Damage> {
-        let Some(at) = self.field(field, 4)? else { return Ok(None) };
+        let Some(at) = self.field(field, 4)? else {
+            return Ok(None);
+        };
         let target = u32_at(self.bytes, at).and_then(|offset| at.checked_add(offset));
         match target {
             Some(target) if target > at && target < self.bytes.len() => Ok(Some(target)),
-            _ => Err(format!("field {field} of the table at byte {} leads outside the file", self.at)),
+            _ => Err(format!(
+                "field {field} of the table at byte {} leads outside the file",
+                self.at
+            )),
         }
     }
 
@@ -168,14 +191,19 @@ impl<'a> Table<'a> {
             return Err(format!("a vector at byte {at} is not aligned"));
         }
         let length = u32_at(self.bytes, at).ok_or_else(outside)?;
-        let end = length.checked_mul(width).and_then(|size| size.checked_add(at + 4)).ok_or_else(outside)?;
+        let end = length
+            .checked_mul(width)
+            .and_then(|size| size.checked_add(at + 4))
+            .ok_or_else(outside)?;
         let bytes = self.bytes.get(at + 4..end).ok_or_else(outside)?;
         Ok(Vector { bytes, width })
     }
 
     /// A vector of tables; empty if absent.
     pub(crate) fn tables(&self, field: usize) -> Result<Vec<Self>, Damage> {
-        let Some(at) = self.target(field)? else { return Ok(Vec::new()) };
+        let Some(at) = self.target(field)? else {
+            return Ok(Vec::new());
+        };
         let offsets = self.vector_at(at, 4)?;
         let table = |i: usize| {
             let from = at + 4 + i * 4;
@@ -187,7 +215,9 @@ impl<'a> Table<'a> {
 
     /// A string; `None` if absent. It must be followed by a zero byte, since the C library counts on that.
     pub(crate) fn string(&self, field: usize) -> Result<Option<&'a str>, Damage> {
-        let Some(at) = self.target(field)? else { return Ok(None) };
+        let Some(at) = self.target(field)? else {
+            return Ok(None);
+        };
         let text = self.vector_at(at, 1)?.bytes;
         if self.bytes.get(at + 4 + text.len()) != Some(&0) {
             return Err(format!("the string at byte {at} does not end"));

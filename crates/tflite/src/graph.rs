@@ -40,8 +40,14 @@ impl Tensor<'_> {
 
     /// The values of a constant of 32-bit integers.
     pub(crate) fn constant_i32(&self) -> Option<Vec<i32>> {
-        let data = self.constant.filter(|_| self.info.element == ElementType::Int32)?;
-        Some(data.chunks_exact(4).map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        let data = self
+            .constant
+            .filter(|_| self.info.element == ElementType::Int32)?;
+        Some(
+            data.chunks_exact(4)
+                .map(|b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect(),
+        )
     }
 }
 
@@ -74,11 +80,17 @@ pub(crate) fn verify(bytes: &[u8]) -> Result<Summary, Error> {
     let codes = operator_codes(&model)?;
     let subgraphs = model.tables(2).map_err(corrupt)?;
     let [subgraph] = &subgraphs[..] else {
-        return Err(Error::Unsupported(format!("{} subgraphs instead of one", subgraphs.len())));
+        return Err(Error::Unsupported(format!(
+            "{} subgraphs instead of one",
+            subgraphs.len()
+        )));
     };
     check_names(&model, subgraph, buffers.len())?;
     let tensors = tensors(subgraph, &buffers)?;
-    let graph = Graph { tensors: &tensors, codes: &codes };
+    let graph = Graph {
+        tensors: &tensors,
+        codes: &codes,
+    };
     graph.verify(subgraph)
 }
 
@@ -163,7 +175,10 @@ fn tensors<'a>(subgraph: &Table<'a>, buffers: &[Vector<'a>]) -> Result<Vec<Tenso
         tensors.push(tensor);
     }
     if bytes > MOST_BYTES {
-        return Err(Error::Unsupported(format!("tensors of {} MiB together", bytes >> 20)));
+        return Err(Error::Unsupported(format!(
+            "tensors of {} MiB together",
+            bytes >> 20
+        )));
     }
     Ok(tensors)
 }
@@ -174,11 +189,21 @@ fn tensor<'a>(table: &Table<'a>, buffers: &[Vector<'a>], place: usize) -> Result
     let read = || -> Result<_, Damage> {
         let shape = table.vector(0, 4)?.i32s();
         let signature = table.vector(7, 4)?.i32s();
-        Ok((shape, signature, table.u8(1)? as i8, table.u32(2)? as usize, table.string(3)?))
+        Ok((
+            shape,
+            signature,
+            table.u8(1)? as i8,
+            table.u32(2)? as usize,
+            table.string(3)?,
+        ))
     };
     let (shape, signature, code, buffer, name) = read().map_err(corrupt)?;
     for (field, what) in [(5, "variable state"), (6, "sparse data"), (9, "variants")] {
-        let there = if field == 5 { table.u8(5).map(|v| v != 0) } else { table.has(field) };
+        let there = if field == 5 {
+            table.u8(5).map(|v| v != 0)
+        } else {
+            table.has(field)
+        };
         if there.map_err(corrupt)? {
             return Err(unsupported(what));
         }
@@ -193,31 +218,57 @@ fn tensor<'a>(table: &Table<'a>, buffers: &[Vector<'a>], place: usize) -> Result
     }
     let shape: Vec<usize> = shape.iter().map(|extent| *extent as usize).collect();
     let elements = shape.iter().try_fold(1usize, |n, extent| n.checked_mul(*extent));
-    let elements = elements.filter(|n| *n <= MOST_ELEMENTS).ok_or_else(|| unsupported("too many elements"))?;
-    let data = buffers.get(buffer).ok_or_else(|| corrupt(format!("buffer {buffer} is not there")))?;
+    let elements = elements
+        .filter(|n| *n <= MOST_ELEMENTS)
+        .ok_or_else(|| unsupported("too many elements"))?;
+    let data = buffers
+        .get(buffer)
+        .ok_or_else(|| corrupt(format!("buffer {buffer} is not there")))?;
     let constant = (data.len() > 0).then_some(data.bytes);
     if constant.is_some_and(|data| data.len() != elements * element.size()) {
-        return Err(corrupt(format!("{} bytes of data for the shape {shape:?}", data.len())));
+        return Err(corrupt(format!(
+            "{} bytes of data for the shape {shape:?}",
+            data.len()
+        )));
     }
     let (scales, zero_points, channel_axis) = quantisation(table).map_err(corrupt)?;
     check_quantisation(&scales, &zero_points, channel_axis, &shape, element).map_err(corrupt)?;
     let whole = match (&scales[..], &zero_points[..]) {
-        ([scale], [zero_point]) => Some(Quantisation { scale: *scale, zero_point: *zero_point as i32 }),
+        ([scale], [zero_point]) => Some(Quantisation {
+            scale: *scale,
+            zero_point: *zero_point as i32,
+        }),
         _ => None,
     };
     let name = name.unwrap_or_default().to_owned();
-    let info = TensorInfo { name, shape, element, quantisation: whole };
-    Ok(Tensor { info, constant, scales, channel_axis })
+    let info = TensorInfo {
+        name,
+        shape,
+        element,
+        quantisation: whole,
+    };
+    Ok(Tensor {
+        info,
+        constant,
+        scales,
+        channel_axis,
+    })
 }
 
 fn quantisation(tensor: &Table<'_>) -> Result<(Vec<f32>, Vec<i64>, i32), Damage> {
-    let Some(table) = tensor.table(4)? else { return Ok((Vec::new(), Vec::new(), 0)) };
+    let Some(table) = tensor.table(4)? else {
+        return Ok((Vec::new(), Vec::new(), 0));
+    };
     table.vector(0, 4)?;
     table.vector(1, 4)?;
     if table.u8(4)? != 0 {
         return Err("a custom quantisation".to_owned());
     }
-    Ok((table.vector(2, 4)?.f32s(), table.vector(3, 8)?.i64s(), table.i32(6, 0)?))
+    Ok((
+        table.vector(2, 4)?.f32s(),
+        table.vector(3, 8)?.i64s(),
+        table.i32(6, 0)?,
+    ))
 }
 
 fn check_quantisation(
@@ -228,9 +279,16 @@ fn check_quantisation(
     element: ElementType,
 ) -> Result<(), Damage> {
     if scales.len() != zero_points.len() {
-        return Err(format!("{} scales, but {} zero points", scales.len(), zero_points.len()));
+        return Err(format!(
+            "{} scales, but {} zero points",
+            scales.len(),
+            zero_points.len()
+        ));
     }
-    if scales.iter().any(|scale| !(scale.is_normal() && *scale > 0.0 && *scale < 1e10)) {
+    if scales
+        .iter()
+        .any(|scale| !(scale.is_normal() && *scale > 0.0 && *scale < 1e10))
+    {
         return Err("a scale that is not a positive number".to_owned());
     }
     let range = match element {
@@ -243,7 +301,10 @@ fn check_quantisation(
     }
     let extent = usize::try_from(axis).ok().and_then(|axis| shape.get(axis));
     if scales.len() > 1 && extent != Some(&scales.len()) {
-        return Err(format!("{} scales along axis {axis} of the shape {shape:?}", scales.len()));
+        return Err(format!(
+            "{} scales along axis {axis} of the shape {shape:?}",
+            scales.len()
+        ));
     }
     if !scales.is_empty() && axis != 0 && extent.is_none() {
         return Err(format!("quantisation along axis {axis} of the shape {shape:?}"));
@@ -262,14 +323,17 @@ impl<'a> Graph<'_, 'a> {
         let mut written: HashSet<usize> = HashSet::new();
         for place in &inputs {
             if self.tensors[*place].constant.is_some() || !written.insert(*place) {
-                return Err(Error::Corrupt(format!("input tensor {place} is a constant or named twice")));
+                return Err(Error::Corrupt(format!(
+                    "input tensor {place} is a constant or named twice"
+                )));
             }
         }
         let mut names = Vec::new();
         let mut multiplications = 0u64;
         for table in subgraph.tables(3).map_err(Error::Corrupt)? {
             let (operator, name) = self.operator(&table)?;
-            let complain = |what: String| Error::Corrupt(format!("operator {} ({name}): {what}", names.len()));
+            let complain =
+                |what: String| Error::Corrupt(format!("operator {} ({name}): {what}", names.len()));
             self.check_order(&operator, &mut written).map_err(complain)?;
             let cost = operators::check(&operator, self.tensors).map_err(complain)?;
             multiplications = multiplications.saturating_add(cost);
@@ -279,10 +343,16 @@ impl<'a> Graph<'_, 'a> {
             return Err(Error::Unsupported(format!("{multiplications} multiplications")));
         }
         if let Some(place) = outputs.iter().find(|place| !written.contains(place)) {
-            return Err(Error::Corrupt(format!("nothing writes the output tensor {place}")));
+            return Err(Error::Corrupt(format!(
+                "nothing writes the output tensor {place}"
+            )));
         }
         let infos = |places: &[usize]| places.iter().map(|p| self.tensors[*p].info.clone()).collect();
-        Ok(Summary { inputs: infos(&inputs), outputs: infos(&outputs), operators: names })
+        Ok(Summary {
+            inputs: infos(&inputs),
+            outputs: infos(&outputs),
+            operators: names,
+        })
     }
 
     /// Tensor places of the graph's inputs (field 1) or outputs (field 2).
@@ -333,7 +403,9 @@ impl<'a> Graph<'_, 'a> {
     /// An operator reads constants and what was written before, and writes what nobody else writes.
     fn check_order(&self, operator: &Operator<'_>, written: &mut HashSet<usize>) -> Result<(), Damage> {
         for place in operator.inputs.iter().filter(|place| **place != -1) {
-            let tensor = usize::try_from(*place).ok().and_then(|p| Some((p, self.tensors.get(p)?)));
+            let tensor = usize::try_from(*place)
+                .ok()
+                .and_then(|p| Some((p, self.tensors.get(p)?)));
             match tensor {
                 Some((_, tensor)) if tensor.constant.is_some() => {}
                 Some((p, _)) if written.contains(&p) => {}
@@ -341,7 +413,9 @@ impl<'a> Graph<'_, 'a> {
             }
         }
         for place in &operator.outputs {
-            let tensor = usize::try_from(*place).ok().and_then(|p| Some((p, self.tensors.get(p)?)));
+            let tensor = usize::try_from(*place)
+                .ok()
+                .and_then(|p| Some((p, self.tensors.get(p)?)));
             match tensor {
                 Some((p, tensor)) if tensor.constant.is_none() && written.insert(p) => {}
                 _ => return Err(format!("it writes tensor {place}, which it must not")),

@@ -47,7 +47,11 @@ struct Handle {
 impl Handle {
     /// Takes an object that the library has just made; `None` for null.
     fn new(object: Object, delete: unsafe extern "C" fn(Object), runtime: &Runtime) -> Option<Self> {
-        (!object.is_null()).then(|| Self { object, delete, _runtime: runtime.clone() })
+        (!object.is_null()).then(|| Self {
+            object,
+            delete,
+            _runtime: runtime.clone(),
+        })
     }
 }
 
@@ -67,13 +71,15 @@ impl Interpreter {
     pub fn new(runtime: &Runtime, model: &Model, options: &Options) -> Result<Self, Error> {
         let api = runtime.api();
         let reporter = Box::<Reporter>::default();
-        let refused = |action| Error::Refused { action, said: reporter.take() };
+        let refused = |action| Error::Refused {
+            action,
+            said: reporter.take(),
+        };
         let bytes = model.bytes();
         // SAFETY: the bytes are a verified model; they and the reporter outlive the C model, which are dropped
         // after it in `Interpreter`.
-        let c_model = unsafe {
-            (api.model_create)(bytes.as_ptr().cast(), bytes.len(), report, reporter.address())
-        };
+        let c_model =
+            unsafe { (api.model_create)(bytes.as_ptr().cast(), bytes.len(), report, reporter.address()) };
         let c_model =
             Handle::new(c_model, api.model_delete, runtime).ok_or_else(|| refused("read the model"))?;
         let threads = i32::try_from(options.threads.clamp(1, 64)).unwrap_or(1);
@@ -120,10 +126,18 @@ impl Interpreter {
         for (place, infos) in places {
             for (i, info) in infos.iter().enumerate() {
                 let wanted = info.len() * info.element.size();
-                let (element, bytes) = self.tensor(place, i).map_or((None, 0), |tensor| self.measure(tensor));
+                let (element, bytes) = self
+                    .tensor(place, i)
+                    .map_or((None, 0), |tensor| self.measure(tensor));
                 if element != Some(info.element) || bytes != wanted {
                     let found = format!("the library has {bytes} bytes of {element:?} for it");
-                    return Err(Error::Tensor { place, index: i, wanted: info.element, length: info.len(), found });
+                    return Err(Error::Tensor {
+                        place,
+                        index: i,
+                        wanted: info.element,
+                        length: info.len(),
+                        found,
+                    });
                 }
             }
         }
@@ -175,18 +189,28 @@ impl Interpreter {
     pub fn read_output(&self, index: usize, into: &mut [f32]) -> Result<(), Error> {
         let info = self.outputs().get(index);
         if info.is_none_or(|info| info.len() != into.len()) {
-            return Err(missing("output", self.outputs(), index, ElementType::Float32, into.len()));
+            return Err(missing(
+                "output",
+                self.outputs(),
+                index,
+                ElementType::Float32,
+                into.len(),
+            ));
         }
         let quantisation = info.and_then(|info| info.quantisation);
         let (scale, zero) = quantisation.map_or((1.0, 0), |q| (q.scale, q.zero_point));
         match info.map(|info| info.element) {
             Some(ElementType::Int8) => {
                 let stored = self.output::<i8>(index)?.iter();
-                into.iter_mut().zip(stored).for_each(|(v, s)| *v = scale * (i32::from(*s) - zero) as f32);
+                into.iter_mut()
+                    .zip(stored)
+                    .for_each(|(v, s)| *v = scale * (i32::from(*s) - zero) as f32);
             }
             Some(ElementType::Uint8) => {
                 let stored = self.output::<u8>(index)?.iter();
-                into.iter_mut().zip(stored).for_each(|(v, s)| *v = scale * (i32::from(*s) - zero) as f32);
+                into.iter_mut()
+                    .zip(stored)
+                    .for_each(|(v, s)| *v = scale * (i32::from(*s) - zero) as f32);
             }
             _ => into.copy_from_slice(self.output::<f32>(index)?),
         }
@@ -201,13 +225,20 @@ impl Interpreter {
         // SAFETY: the interpreter is valid and its tensors are allocated.
         match unsafe { (self.runtime.api().interpreter_invoke)(self.object.object) } {
             0 => Ok(()),
-            _ => Err(Error::Refused { action: "run the model", said: self.reporter.take() }),
+            _ => Err(Error::Refused {
+                action: "run the model",
+                said: self.reporter.take(),
+            }),
         }
     }
 
     fn tensor(&self, place: &'static str, index: usize) -> Option<Object> {
         let api = self.runtime.api();
-        let get = if place == "input" { api.interpreter_input } else { api.interpreter_output };
+        let get = if place == "input" {
+            api.interpreter_input
+        } else {
+            api.interpreter_output
+        };
         // SAFETY: the callers have checked the index against the model's own list.
         let tensor = unsafe { get(self.object.object, i32::try_from(index).ok()?) };
         (!tensor.is_null()).then_some(tensor)
@@ -217,7 +248,12 @@ impl Interpreter {
     fn measure(&self, tensor: Object) -> (Option<ElementType>, usize) {
         let api = self.runtime.api();
         // SAFETY: the tensor belongs to this interpreter.
-        unsafe { (ElementType::from_c_code((api.tensor_type)(tensor)), (api.tensor_bytes)(tensor)) }
+        unsafe {
+            (
+                ElementType::from_c_code((api.tensor_type)(tensor)),
+                (api.tensor_bytes)(tensor),
+            )
+        }
     }
 
     /// Memory and length of a tensor. Asked anew each time: XNNPACK moves tensors at the first run.
@@ -241,17 +277,34 @@ impl Interpreter {
     }
 }
 
-fn missing(place: &'static str, infos: &[TensorInfo], index: usize, wanted: ElementType, length: usize) -> Error {
+fn missing(
+    place: &'static str,
+    infos: &[TensorInfo],
+    index: usize,
+    wanted: ElementType,
+    length: usize,
+) -> Error {
     let found = match infos.get(index) {
-        Some(info) => format!("{place} {index} is `{}`, {:?} {:?}", info.name, info.element, info.shape),
+        Some(info) => format!(
+            "{place} {index} is `{}`, {:?} {:?}",
+            info.name, info.element, info.shape
+        ),
         None => format!("it has {} {place}s", infos.len()),
     };
-    Error::Tensor { place, index, wanted, length, found }
+    Error::Tensor {
+        place,
+        index,
+        wanted,
+        length,
+        found,
+    }
 }
 
 impl fmt::Debug for Interpreter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut out = f.debug_struct("Interpreter");
-        out.field("model", &self.model).field("delegation", &self.delegation).finish_non_exhaustive()
+        out.field("model", &self.model)
+            .field("delegation", &self.delegation)
+            .finish_non_exhaustive()
     }
 }

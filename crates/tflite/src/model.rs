@@ -24,8 +24,10 @@ impl Model {
     /// # Errors
     /// [`Error::Unreadable`], or those of [`Model::from_bytes`].
     pub fn from_file(path: &Path) -> Result<Self, Error> {
-        let bytes =
-            std::fs::read(path).map_err(|cause| Error::Unreadable { path: path.to_owned(), cause })?;
+        let bytes = std::fs::read(path).map_err(|cause| Error::Unreadable {
+            path: path.to_owned(),
+            cause,
+        })?;
         Self::from_bytes(bytes)
     }
 
@@ -43,7 +45,10 @@ impl Model {
         }
         let bytes = Aligned::new(&bytes);
         let summary = graph::verify(bytes.as_slice())?;
-        Ok(Self { bytes: Arc::new(bytes), summary: Arc::new(summary) })
+        Ok(Self {
+            bytes: Arc::new(bytes),
+            summary: Arc::new(summary),
+        })
     }
 
     /// The inputs, in the file's order.
@@ -77,7 +82,10 @@ impl Model {
 
 impl fmt::Debug for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Model").field("size", &self.size()).field("operators", &self.operators().len()).finish()
+        f.debug_struct("Model")
+            .field("size", &self.size())
+            .field("operators", &self.operators().len())
+            .finish()
     }
 }
 
@@ -86,7 +94,10 @@ fn what_it_looks_like(bytes: &[u8]) -> String {
         (b"\x89PNG", "it is a PNG picture"),
         (b"\xFF\xD8\xFF", "it is a JPEG picture"),
         (b"\x89HDF", "it is an HDF5 file, such as Keras writes (.h5)"),
-        (b"PK\x03\x04", "it is a ZIP archive, such as .keras or PyTorch files"),
+        (
+            b"PK\x03\x04",
+            "it is a ZIP archive, such as .keras or PyTorch files",
+        ),
         (b"\x7FELF", "it is a program or library"),
         (b"\x08", "it may be an ONNX file"),
         (b"{", "it is text"),
@@ -112,7 +123,10 @@ impl Aligned {
             block[..chunk.len()].copy_from_slice(chunk);
             u128::from_ne_bytes(block)
         });
-        Self { blocks: blocks.collect(), length: bytes.len() }
+        Self {
+            blocks: blocks.collect(),
+            length: bytes.len(),
+        }
     }
 
     fn as_slice(&self) -> &[u8] {

@@ -39,7 +39,9 @@ const TABLE: [(i32, &str, u8, Check); 26] = [
     (41, "SUB", 28, |c| c.binary(0)),
     (47, "EXP", 0, |c| c.float_unary()),
     (97, "RESIZE_NEAREST_NEIGHBOR", 74, |c| c.resize([0, 1])),
-    (114, "QUANTIZE", 0, |c| c.cast(&[Float32, Int8, Uint8], &[Int8, Uint8])),
+    (114, "QUANTIZE", 0, |c| {
+        c.cast(&[Float32, Int8, Uint8], &[Int8, Uint8])
+    }),
     (117, "HARD_SWISH", 0, |c| c.unary()),
     (43, "SQUEEZE", 0, |c| c.reshape()),
 ];
@@ -59,8 +61,10 @@ pub(crate) fn name(code: i32, custom: Option<&str>) -> Result<String, String> {
 
 /// Checks an operator against its tensors. Gives how many multiplications it takes, about.
 pub(crate) fn check(operator: &Operator<'_>, tensors: &[Tensor<'_>]) -> Result<u64, Damage> {
-    let (_, _, options, check) =
-        TABLE.iter().find(|(number, ..)| *number == operator.code).ok_or("it is unknown")?;
+    let (_, _, options, check) = TABLE
+        .iter()
+        .find(|(number, ..)| *number == operator.code)
+        .ok_or("it is unknown")?;
     if *options != 0 && operator.options.map(|(kind, _)| kind) != Some(*options) {
         return Err("its options are missing or of another operator".to_owned());
     }
@@ -84,7 +88,8 @@ impl<'a> Call<'_, 'a> {
     }
 
     fn input(&self, i: usize) -> Result<&Tensor<'a>, Damage> {
-        self.optional_input(i).ok_or_else(|| format!("it has no input {i}"))
+        self.optional_input(i)
+            .ok_or_else(|| format!("it has no input {i}"))
     }
 
     fn output(&self) -> Result<&Tensor<'a>, Damage> {
@@ -102,11 +107,15 @@ impl<'a> Call<'_, 'a> {
 
     /// An option of 32 bits; every operator that asks has options.
     fn option(&self, field: usize, absent: i32) -> Result<i32, Damage> {
-        self.operator.options.map_or(Ok(absent), |(_, options)| options.i32(field, absent))
+        self.operator
+            .options
+            .map_or(Ok(absent), |(_, options)| options.i32(field, absent))
     }
 
     fn option_byte(&self, field: usize) -> Result<u8, Damage> {
-        self.operator.options.map_or(Ok(0), |(_, options)| options.u8(field))
+        self.operator
+            .options
+            .map_or(Ok(0), |(_, options)| options.u8(field))
     }
 
     /// Activations that may be fused: none, ReLU, ReLU to ±1, ReLU6.
@@ -116,7 +125,10 @@ impl<'a> Call<'_, 'a> {
 
     fn gives(&self, shape: &[usize]) -> Result<(), Damage> {
         let found = self.output()?.shape();
-        require(found == shape, &format!("its output has the shape {found:?}, but must have {shape:?}"))
+        require(
+            found == shape,
+            &format!("its output has the shape {found:?}, but must have {shape:?}"),
+        )
     }
 
     /// Input and output of one type: floats, or 8-bit with one scale each.
@@ -127,7 +139,10 @@ impl<'a> Call<'_, 'a> {
             Int8 | Uint8 => tensor.info.quantisation.is_some(),
             _ => false,
         };
-        require(known, &format!("a tensor of type {element:?} without what that needs"))?;
+        require(
+            known,
+            &format!("a tensor of type {element:?} without what that needs"),
+        )?;
         Ok(element)
     }
 
@@ -145,14 +160,23 @@ impl<'a> Call<'_, 'a> {
     }
 
     fn float_unary(&self) -> Result<u64, Damage> {
-        require(self.input(0)?.info.element == Float32, "it takes floating point only")?;
+        require(
+            self.input(0)?.info.element == Float32,
+            "it takes floating point only",
+        )?;
         self.unary()
     }
 
     fn softmax(&self) -> Result<u64, Damage> {
-        let beta = self.operator.options.map_or(Ok(0.0), |(_, options)| options.f32(0))?;
+        let beta = self
+            .operator
+            .options
+            .map_or(Ok(0.0), |(_, options)| options.f32(0))?;
         require(beta > 0.0 && beta < 1e3, "its beta is out of range")?;
-        require((1..=4).contains(&self.input(0)?.shape().len()), "its input has no axis, or too many")?;
+        require(
+            (1..=4).contains(&self.input(0)?.shape().len()),
+            "its input has no axis, or too many",
+        )?;
         self.unary()
     }
 
@@ -173,13 +197,15 @@ impl<'a> Call<'_, 'a> {
         self.same_type(b)?;
         let rank = a.shape().len().max(b.shape().len());
         require(rank <= 4, "its inputs have too many axes")?;
-        let extent = |shape: &[usize], axis: usize| {
-            (axis + shape.len()).checked_sub(rank).map_or(1, |i| shape[i])
-        };
+        let extent =
+            |shape: &[usize], axis: usize| (axis + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
         let mut shape = Vec::new();
         for axis in 0..rank {
             let pair = (extent(a.shape(), axis), extent(b.shape(), axis));
-            require(pair.0 == pair.1 || pair.0 == 1 || pair.1 == 1, "its inputs do not fit together")?;
+            require(
+                pair.0 == pair.1 || pair.0 == 1 || pair.1 == 1,
+                "its inputs do not fit together",
+            )?;
             shape.push(pair.0.max(pair.1));
         }
         self.gives(&shape)?;
@@ -189,7 +215,10 @@ impl<'a> Call<'_, 'a> {
     /// Stride or size fields: at least 1 and no larger than any picture.
     fn positive(&self, field: usize, absent: i32) -> Result<usize, Damage> {
         let value = self.option(field, absent)?;
-        require((1..=4096).contains(&value), &format!("its option {field} is {value}"))?;
+        require(
+            (1..=4096).contains(&value),
+            &format!("its option {field} is {value}"),
+        )?;
         Ok(value as usize)
     }
 
@@ -207,7 +236,10 @@ impl<'a> Call<'_, 'a> {
     fn convolution(&self) -> Result<u64, Damage> {
         let channels = self.kernel(0)?;
         let filter = self.input(1)?.shape();
-        require(self.input(0)?.shape()[3] == filter[3], "its filter has other channels than its input")?;
+        require(
+            self.input(0)?.shape()[3] == filter[3],
+            "its filter has other channels than its input",
+        )?;
         self.fused(3)?;
         let strides = (self.positive(2, 0)?, self.positive(1, 0)?);
         let dilations = (self.positive(5, 1)?, self.positive(4, 1)?);
@@ -224,7 +256,14 @@ impl<'a> Call<'_, 'a> {
         self.fused(4)?;
         let strides = (self.positive(2, 0)?, self.positive(1, 0)?);
         let dilations = (self.positive(6, 1)?, self.positive(5, 1)?);
-        self.windows(filter[1], filter[2], strides, dilations, channels, filter[1] * filter[2])
+        self.windows(
+            filter[1],
+            filter[2],
+            strides,
+            dilations,
+            channels,
+            filter[1] * filter[2],
+        )
     }
 
     /// Checks input, constant filter and constant bias of a convolution; gives its output channels, which
@@ -235,7 +274,10 @@ impl<'a> Call<'_, 'a> {
         self.input(2)?;
         let (input, filter) = (self.input(0)?, self.input(1)?);
         self.same_type(input)?;
-        require(input.shape().len() == 4 && filter.shape().len() == 4, "its input or filter has not four axes")?;
+        require(
+            input.shape().len() == 4 && filter.shape().len() == 4,
+            "its input or filter has not four axes",
+        )?;
         require(filter.constant.is_some(), "its filter is no constant")?;
         let channels = filter.shape()[axis];
         self.weights(input, filter, channels, axis)?;
@@ -309,7 +351,9 @@ impl<'a> Call<'_, 'a> {
         require(self.option_byte(1)? == 0, "its weights are shuffled")?;
         let (input, weights) = (self.input(0)?, self.input(1)?);
         self.same_type(input)?;
-        let [units, depth] = weights.shape()[..] else { return Err("its weights have not two axes".to_owned()) };
+        let [units, depth] = weights.shape()[..] else {
+            return Err("its weights have not two axes".to_owned());
+        };
         require(weights.constant.is_some(), "its weights are no constant")?;
         self.weights(input, weights, units, 0)?;
         let shape = match (self.option_byte(2)?, input.shape().split_last()) {
@@ -344,24 +388,33 @@ impl<'a> Call<'_, 'a> {
     /// A constant of 32-bit integers.
     fn integers(&self, input: usize) -> Result<Vec<i32>, Damage> {
         let tensor = self.input(input)?;
-        tensor.constant_i32().ok_or_else(|| format!("its input {input} is no constant of 32-bit integers"))
+        tensor
+            .constant_i32()
+            .ok_or_else(|| format!("its input {input} is no constant of 32-bit integers"))
     }
 
     fn reshape(&self) -> Result<u64, Damage> {
         self.inputs_between(1, if self.operator.code == 22 { 2 } else { 1 })?;
         let (input, output) = (self.input(0)?, self.output()?);
         self.same_type(input)?;
-        require(input.info.len() == output.info.len(), "it changes the number of elements")?;
+        require(
+            input.info.len() == output.info.len(),
+            "it changes the number of elements",
+        )?;
         // The wanted shape comes as a second input or, in old files and for SQUEEZE, in the options.
         if self.operator.inputs.len() == 2 {
             let wanted = self.integers(1)?;
             require(self.input(1)?.shape().len() == 1, "its shape is not a list")?;
             self.matches(&wanted)?;
         } else if self.operator.code == 22 {
-            let Some((17, options)) = self.operator.options else { return Err("it has no shape".to_owned()) };
+            let Some((17, options)) = self.operator.options else {
+                return Err("it has no shape".to_owned());
+            };
             self.matches(&options.vector(0, 4)?.i32s())?;
         } else {
-            let Some((30, options)) = self.operator.options else { return Err("it has no axes".to_owned()) };
+            let Some((30, options)) = self.operator.options else {
+                return Err("it has no axes".to_owned());
+            };
             let mut left_out = Vec::new();
             for wanted in options.vector(0, 4)?.i32s() {
                 left_out.push(axis(wanted, input.shape().len())?);
@@ -383,7 +436,10 @@ impl<'a> Call<'_, 'a> {
         let fits = |(wanted, found): (&i32, &usize)| *wanted == -1 || usize::try_from(*wanted) == Ok(*found);
         let open = wanted.iter().filter(|extent| **extent == -1).count();
         let all = wanted.len() == found.len() && open <= 1 && wanted.iter().zip(found).all(fits);
-        require(all, &format!("it reshapes to {wanted:?}, but its output has the shape {found:?}"))
+        require(
+            all,
+            &format!("it reshapes to {wanted:?}, but its output has the shape {found:?}"),
+        )
     }
 
     fn resize(&self, flags: [usize; 2]) -> Result<u64, Damage> {
@@ -396,7 +452,9 @@ impl<'a> Call<'_, 'a> {
         let both = self.option_byte(flags[0])? != 0 && self.option_byte(flags[1])? != 0;
         require(!both, "it aligns corners and pixel centres at once")?;
         let size = self.integers(1)?;
-        let [height, width] = size[..] else { return Err("its size is not height and width".to_owned()) };
+        let [height, width] = size[..] else {
+            return Err("its size is not height and width".to_owned());
+        };
         require(self.input(1)?.shape() == [2], "its size is not a list")?;
         require(height > 0 && width > 0, "its size is not positive")?;
         self.gives(&[batch, height as usize, width as usize, channels])?;
@@ -409,11 +467,22 @@ impl<'a> Call<'_, 'a> {
         self.same_type(input)?;
         let rank = input.shape().len();
         require((1..=4).contains(&rank), "its input has too many axes")?;
-        require(self.input(1)?.shape() == [rank, 2], "its paddings do not fit its input")?;
+        require(
+            self.input(1)?.shape() == [rank, 2],
+            "its paddings do not fit its input",
+        )?;
         let paddings = self.integers(1)?;
-        require(paddings.iter().all(|p| (0..=4096).contains(p)), "its paddings are out of range")?;
+        require(
+            paddings.iter().all(|p| (0..=4096).contains(p)),
+            "its paddings are out of range",
+        )?;
         let pairs = paddings.chunks_exact(2).map(|pair| (pair[0] + pair[1]) as usize);
-        let shape: Vec<usize> = input.shape().iter().zip(pairs).map(|(extent, pad)| extent + pad).collect();
+        let shape: Vec<usize> = input
+            .shape()
+            .iter()
+            .zip(pairs)
+            .map(|(extent, pad)| extent + pad)
+            .collect();
         self.gives(&shape)?;
         Ok(0)
     }
@@ -424,11 +493,22 @@ impl<'a> Call<'_, 'a> {
         self.same_type(input)?;
         let order = self.integers(1)?;
         let rank = input.shape().len();
-        require(self.input(1)?.shape() == [rank] && rank <= 4, "its order does not fit its input")?;
+        require(
+            self.input(1)?.shape() == [rank] && rank <= 4,
+            "its order does not fit its input",
+        )?;
         let mut sorted = order.clone();
         sorted.sort_unstable();
-        require(sorted.iter().copied().eq(0..rank as i32), "its order is no permutation")?;
-        self.gives(&order.iter().map(|i| input.shape()[*i as usize]).collect::<Vec<_>>())?;
+        require(
+            sorted.iter().copied().eq(0..rank as i32),
+            "its order is no permutation",
+        )?;
+        self.gives(
+            &order
+                .iter()
+                .map(|i| input.shape()[*i as usize])
+                .collect::<Vec<_>>(),
+        )?;
         Ok(0)
     }
 
@@ -448,9 +528,14 @@ impl<'a> Call<'_, 'a> {
         let keep = self.option_byte(0)? != 0;
         let extents = input.shape().iter().enumerate();
         let shape: Vec<usize> = if keep {
-            extents.map(|(i, extent)| if gone.contains(&i) { 1 } else { *extent }).collect()
+            extents
+                .map(|(i, extent)| if gone.contains(&i) { 1 } else { *extent })
+                .collect()
         } else {
-            extents.filter(|(i, _)| !gone.contains(i)).map(|(_, extent)| *extent).collect()
+            extents
+                .filter(|(i, _)| !gone.contains(i))
+                .map(|(_, extent)| *extent)
+                .collect()
         };
         self.gives(&shape)?;
         Ok(input.info.len() as u64)
@@ -458,14 +543,23 @@ impl<'a> Call<'_, 'a> {
 
     /// Nothing of a custom operator is known; its delegate takes it or the library refuses it.
     fn custom(&self) -> Result<u64, Damage> {
-        require(self.operator.options.is_none(), "a custom operator has built-in options")?;
+        require(
+            self.operator.options.is_none(),
+            "a custom operator has built-in options",
+        )?;
         Ok(0)
     }
 }
 
 /// An axis that may count from the end.
 fn axis(wanted: i32, rank: usize) -> Result<usize, Damage> {
-    let from_start = if wanted < 0 { wanted.checked_add(rank as i32) } else { Some(wanted) };
-    let place = from_start.and_then(|axis| usize::try_from(axis).ok()).filter(|axis| *axis < rank);
+    let from_start = if wanted < 0 {
+        wanted.checked_add(rank as i32)
+    } else {
+        Some(wanted)
+    };
+    let place = from_start
+        .and_then(|axis| usize::try_from(axis).ok())
+        .filter(|axis| *axis < rank);
     place.ok_or_else(|| format!("it names axis {wanted} of {rank}"))
 }

@@ -50,7 +50,11 @@ pub(crate) unsafe extern "C" fn report(reporter: *mut c_void, format: *const c_c
     // always ends its output with a zero byte.
     let text = unsafe {
         vsnprintf(buffer.as_mut_ptr(), buffer.len(), format, arguments);
-        CStr::from_ptr(buffer.as_ptr()).to_string_lossy().trim().trim_end_matches('.').to_owned()
+        CStr::from_ptr(buffer.as_ptr())
+            .to_string_lossy()
+            .trim()
+            .trim_end_matches('.')
+            .to_owned()
     };
     // SAFETY: by the contract of this function.
     let reporter = unsafe { &*reporter.cast::<Reporter>() };

@@ -96,7 +96,10 @@ impl Xnnpack {
 fn symbol<T: Copy>(library: &Library, path: &Path, name: &str) -> Result<T, Error> {
     // SAFETY: the symbols asked for are functions whose types stand in the C headers of this version.
     let found = unsafe { library.get::<T>(name.as_bytes()) };
-    found.map(|symbol| *symbol).map_err(|_| Error::Symbol { path: path.to_owned(), symbol: name.to_owned() })
+    found.map(|symbol| *symbol).map_err(|_| Error::Symbol {
+        path: path.to_owned(),
+        symbol: name.to_owned(),
+    })
 }
 
 impl Runtime {
@@ -106,7 +109,10 @@ impl Runtime {
     /// [`Error::Library`] if it cannot be loaded, [`Error::Symbol`] if it is another library, [`Error::Version`] if
     /// it is not 2.17.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let refused = |cause: String| Error::Library { path: path.to_owned(), cause };
+        let refused = |cause: String| Error::Library {
+            path: path.to_owned(),
+            cause,
+        };
         if !path.is_file() {
             return Err(refused("there is no such file".to_owned()));
         }
@@ -118,9 +124,14 @@ impl Runtime {
         let library = unsafe { Library::new(path) }.map_err(|e| refused(e.to_string()))?;
         let mut api = Api::new(library, path)?;
         // SAFETY: the function takes nothing and returns a static string.
-        api.version = unsafe { CStr::from_ptr((api.version_text)()) }.to_string_lossy().into_owned();
+        api.version = unsafe { CStr::from_ptr((api.version_text)()) }
+            .to_string_lossy()
+            .into_owned();
         if api.version != "2.17" && !api.version.starts_with("2.17.") {
-            return Err(Error::Version { path: path.to_owned(), found: api.version });
+            return Err(Error::Version {
+                path: path.to_owned(),
+                found: api.version,
+            });
         }
         Ok(Self(Arc::new(api)))
     }
@@ -144,6 +155,9 @@ impl Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("version", &self.0.version).field("path", &self.0.path).finish()
+        f.debug_struct("Runtime")
+            .field("version", &self.0.version)
+            .field("path", &self.0.path)
+            .finish()
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The work is done in a child process, this test binary run again, so that a crash of the C library shows up as a
 //! failing test that names the mutation. `AFFECTD_MUTATIONS=200000` runs more of them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // a test that fails shall say where
 
 mod common;
 
@@ -35,7 +36,13 @@ impl Random {
 /// Places of the file that are not weights: tables, offsets, options. Damage there is where crashes come from.
 fn structure(bytes: &[u8]) -> Vec<usize> {
     // A byte belongs to the structure if the 16 bytes around it have at least five zeros, as small numbers have.
-    let busy = |at: &usize| bytes[at.saturating_sub(8)..(at + 8).min(bytes.len())].iter().filter(|b| **b == 0).count() >= 5;
+    let busy = |at: &usize| {
+        bytes[at.saturating_sub(8)..(at + 8).min(bytes.len())]
+            .iter()
+            .filter(|b| **b == 0)
+            .count()
+            >= 5
+    };
     (0..bytes.len()).filter(busy).collect()
 }
 
@@ -51,13 +58,25 @@ fn damage(original: &[u8], places: &[usize], seed: u64) -> Vec<u8> {
             // A whole number or offset.
             3 | 4 => {
                 let wide = at & !3;
-                let values = [0, 1, 2, 3, 255, 65_536, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, random.next() as u32];
+                let values = [
+                    0,
+                    1,
+                    2,
+                    3,
+                    255,
+                    65_536,
+                    0x7FFF_FFFF,
+                    0x8000_0000,
+                    0xFFFF_FFFF,
+                    random.next() as u32,
+                ];
                 let value = values[random.below(values.len())];
                 bytes[wide..wide + 4].copy_from_slice(&value.to_le_bytes());
             }
             5 => {
                 let wide = at & !3;
-                let old = u32::from_le_bytes([bytes[wide], bytes[wide + 1], bytes[wide + 2], bytes[wide + 3]]);
+                let old =
+                    u32::from_le_bytes([bytes[wide], bytes[wide + 1], bytes[wide + 2], bytes[wide + 3]]);
                 let new = old.wrapping_add((random.below(65) as u32).wrapping_sub(32));
                 bytes[wide..wide + 4].copy_from_slice(&new.to_le_bytes());
             }
@@ -85,7 +104,9 @@ fn damage(original: &[u8], places: &[usize], seed: u64) -> Vec<u8> {
 
 /// Whether the model was run, or refused by the verifier, or by the library.
 fn try_one(runtime: &Runtime, bytes: Vec<u8>, delegate: Delegate) -> &'static str {
-    let Ok(model) = Model::from_bytes(bytes) else { return "refused" };
+    let Ok(model) = Model::from_bytes(bytes) else {
+        return "refused";
+    };
     match Interpreter::new(runtime, &model, &Options { threads: 1, delegate }) {
         Err(_) => "library",
         Ok(mut interpreter) => match interpreter.invoke() {
@@ -106,7 +127,11 @@ fn child(from: u64, count: u64) {
         writeln!(out, "\nat {seed}").unwrap();
         out.flush().unwrap();
         let bytes = damage(&originals[which], &places[which], seed);
-        let delegate = if seed % 3 == 0 { Delegate::None } else { Delegate::Xnnpack };
+        let delegate = if seed % 3 == 0 {
+            Delegate::None
+        } else {
+            Delegate::Xnnpack
+        };
         writeln!(out, "{}", try_one(&runtime, bytes, delegate)).unwrap();
     }
     writeln!(out, "\ndone").unwrap();
@@ -114,7 +139,10 @@ fn child(from: u64, count: u64) {
 
 #[test]
 fn damaged_models_never_bring_the_process_down() {
-    let count = std::env::var(COUNT).ok().and_then(|n| n.parse().ok()).unwrap_or(DEFAULT_COUNT);
+    let count = std::env::var(COUNT)
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(DEFAULT_COUNT);
     if let Some(from) = std::env::var(CHILD).ok().and_then(|n| n.parse().ok()) {
         return child(from, count);
     }
@@ -124,7 +152,11 @@ fn damaged_models_never_bring_the_process_down() {
     let mut from = 0;
     while from < count && crashes.len() < 10 {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args(["damaged_models_never_bring_the_process_down", "--exact", "--nocapture"])
+            .args([
+                "damaged_models_never_bring_the_process_down",
+                "--exact",
+                "--nocapture",
+            ])
             .env(CHILD, from.to_string())
             .env(COUNT, count.to_string())
             .stdout(Stdio::piped())
@@ -138,7 +170,12 @@ fn damaged_models_never_bring_the_process_down() {
                 "library" => by_library += 1,
                 "run" => run += 1,
                 "done" => done = true,
-                other => at = other.strip_prefix("at ").and_then(|n| n.parse().ok()).unwrap_or(at),
+                other => {
+                    at = other
+                        .strip_prefix("at ")
+                        .and_then(|n| n.parse().ok())
+                        .unwrap_or(at)
+                }
             }
         }
         let status = process.wait().unwrap();

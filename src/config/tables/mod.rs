@@ -18,6 +18,8 @@ use affect_core::gate::MIN_GROUP_FLOOR;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+#[cfg(test)]
+pub(crate) use camera::MaskKind;
 pub(crate) use camera::{Camera, Mask, Pace};
 pub(crate) use deployment::{Basis, Deployment, Place};
 pub(crate) use detector::Detector;

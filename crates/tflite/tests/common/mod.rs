@@ -13,15 +13,24 @@ pub fn library() -> PathBuf {
         "arm" => "armv7l",
         other => other,
     };
-    let usual = workspace().join("runtime").join(arch).join("libtensorflowlite_c.so");
+    let usual = workspace()
+        .join("runtime")
+        .join(arch)
+        .join("libtensorflowlite_c.so");
     let path = std::env::var_os("AFFECTD_TFLITE").map_or(usual, PathBuf::from);
-    assert!(path.exists(), "{} is missing: run `make setup` first", path.display());
+    assert!(
+        path.exists(),
+        "{} is missing: run `make setup` first",
+        path.display()
+    );
     path
 }
 
 /// The file of a model.
 pub fn model(name: &str) -> PathBuf {
-    let found = models().into_iter().find(|path| path.parent().unwrap().ends_with(name));
+    let found = models()
+        .into_iter()
+        .find(|path| path.parent().unwrap().ends_with(name));
     found.unwrap_or_else(|| panic!("models/{name} has no .tflite"))
 }
 
@@ -31,7 +40,9 @@ pub fn models() -> Vec<PathBuf> {
     for folder in std::fs::read_dir(workspace().join("models")).unwrap() {
         let folder = folder.unwrap().path();
         if folder.is_dir() {
-            let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+            let files = std::fs::read_dir(folder)
+                .unwrap()
+                .map(|entry| entry.unwrap().path());
             models.extend(files.filter(|path| path.extension().is_some_and(|e| e == "tflite")));
         }
     }
