@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use affect_core::expression::Expression;
 use affect_core::geometry::Rect;
 use affect_core::manifest::Task;
 use affect_core::preprocess::Picture;
@@ -45,7 +46,8 @@ struct GoldenInput {
 
 #[derive(Debug, Deserialize)]
 struct GoldenOutput {
-    values: Vec<f32>,
+    /// By label, from the model's source: the manifest's labels are held against it.
+    scores: BTreeMap<Expression, f32>,
     tolerance: f32,
 }
 
@@ -154,13 +156,13 @@ fn run_expression(
             .filter(|head| head.output == *role)
             .map(|head| &head.labels[..])
             .unwrap_or_default();
-        if labels.len() != golden.values.len() {
+        if labels.len() != golden.scores.len() || !labels.iter().all(|l| golden.scores.contains_key(l)) {
             differences.push(format!(
-                "{} values were recorded for `{role}`",
-                golden.values.len()
+                "other labels were recorded for `{role}`: {:?}",
+                golden.scores.keys()
             ));
         }
-        for (label, wanted) in labels.iter().zip(&golden.values) {
+        for (label, wanted) in &golden.scores {
             let found = scores[label.index()];
             if (found - wanted).abs() > golden.tolerance {
                 differences.push(format!("{} is {found:.3}, recorded {wanted:.3}", label.name()));

@@ -1,0 +1,78 @@
+//! Commands of the real binary that are not daemon and not bad input.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)] // a test that fails shall say where
+
+mod common;
+
+use std::process::Stdio;
+
+use common::{Process, Subscriber, affectd, affectd_output, free_port, root, stderr, stdout};
+
+#[test]
+fn the_benchmark_gives_every_stage_as_json() {
+    let output = affectd_output(&["bench", "--rounds", "3", "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let report: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["faces"], 5);
+    assert_eq!(report["picture"], serde_json::json!([640, 480]));
+    let stages = report["stages"].as_array().unwrap();
+    assert_eq!(stages.len(), 8);
+    for stage in stages {
+        for clock in ["cpu_ms", "wall_ms"] {
+            let [min, median, p90] = ["min", "median", "p90"].map(|key| stage[clock][key].as_f64().unwrap());
+            assert!(0.0 < min && min <= median && median <= p90, "{stage}");
+        }
+    }
+    assert!(report["resident_kib"].as_u64().unwrap() > 1000);
+}
+
+#[test]
+fn replay_prints_reports_and_nothing_else() {
+    let clip = root().join("tests/data/clip.mjpeg");
+    let output = affectd_output(&["replay", clip.to_str().unwrap(), "--fps", "4"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let reports: Vec<serde_json::Value> = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // 40 s in windows of 15 s: the last is partial.
+    assert_eq!(reports.len(), 3);
+    assert_eq!(reports[2]["partial"], true);
+    let schema = std::fs::read_to_string(root().join("config/schema/window.json")).unwrap();
+    assert!(schema.contains("affectd/window/1"));
+    for report in &reports {
+        assert_eq!(report["schema"], "affectd/window/1");
+        assert_eq!(
+            report["coverage"]["frames"],
+            report["coverage"]["frames_expected"]
+        );
+    }
+}
+
+#[test]
+fn the_template_is_the_committed_one_and_asks_to_be_filled_in() {
+    let output = affectd_output(&["config", "--defaults"]);
+    let committed = root().join("config/affectd.toml");
+    assert_eq!(stdout(&output), std::fs::read_to_string(&committed).unwrap());
+    let output = affectd_output(&["check", "-c", committed.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr(&output).contains("[deployment]"), "{}", stderr(&output));
+}
+
+#[test]
+fn an_interrupted_demo_ends_cleanly_with_a_summary() {
+    let port = free_port();
+    let out = tempfile::NamedTempFile::new().unwrap();
+    let mut demo = Process::start(
+        affectd()
+            .args(["demo", "--port", &port.to_string()])
+            .stdout(Stdio::from(out.reopen().unwrap())),
+    );
+    let mut subscriber = Subscriber::start(port, &["3.1.1"]);
+    subscriber.wait_for_status("online");
+    demo.signal("-INT");
+    assert!(demo.wait().success(), "{}", demo.log());
+    let said = std::fs::read_to_string(out.path()).unwrap();
+    assert!(said.contains("mosquitto_sub -h 127.0.0.1"), "{said}");
+    assert!(said.trim_end().ends_with("0 undelivered."), "{said}");
+}
