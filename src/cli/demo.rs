@@ -112,10 +112,10 @@ fn line(report: &WindowReport) -> String {
         .take(4)
         .map(|(e, mean)| format!("{} {mean:.2}", e.name()))
         .collect();
-    let note = if coarsened.is_empty() {
-        String::new()
-    } else {
-        format!("  ({coarsened:?})")
+    let note = match coarsened.first() {
+        None => "",
+        Some(Coarsening::HomogeneousGroup) => "  (all alike: at least)",
+        Some(Coarsening::SmallChange) => "  (few came or went: blurred)",
     };
     format!(
         "{head}  {:>2} people  mood {mood:<14}  {}{note}",
