@@ -58,10 +58,10 @@ bench: $(LIB)
 	./target/release/affectd bench
 	tests/measure.sh
 
-# 10,000 frames, and what they do to the memory.
+# The whole daemon on 10,000 frames, and what they do to its memory.
 soak: $(LIB)
 	cargo build --release
-	./target/release/affectd bench --soak 10000
+	tests/soak.sh
 
 # 200,000 damaged models instead of the 6,000 of `make test`.
 fuzz: $(LIB)

@@ -103,13 +103,18 @@ pub(crate) fn run(
     if recording.cases.is_empty() {
         return Err(GoldenError::NoCase { path });
     }
+    let mut decoder = Decoder::default();
     let case = |case: &Case| {
-        let bytes = read(&model.folder, &case.image)?;
-        let run = match model.manifest.task {
-            Task::Expression => run_expression(runtime, model, options, case, bytes),
-            Task::Detector => run_detector(runtime, model, options, case, bytes),
+        let image = read(&model.folder, &case.image)?;
+        let run = || {
+            let (width, height, rgb) = decoder.decode(image)?;
+            let picture = Picture::new(width, height, rgb)?;
+            match model.manifest.task {
+                Task::Expression => run_expression(runtime, model, options, case, &picture),
+                Task::Detector => run_detector(runtime, model, options, case, &picture),
+            }
         };
-        let differences = run.map_err(|cause| GoldenError::Run {
+        let differences = run().map_err(|cause| GoldenError::Run {
             image: case.image.clone(),
             cause,
         })?;
@@ -137,17 +142,14 @@ fn run_expression(
     model: &LoadedModel,
     options: &Options,
     case: &Case,
-    image: Image,
+    picture: &Picture<'_>,
 ) -> anyhow::Result<Vec<String>> {
-    let mut decoder = Decoder::default();
-    let (width, height, rgb) = decoder.decode(image)?;
-    let picture = Picture::new(width, height, rgb)?;
     let region = match case.region {
         Some([x, y, w, h]) => Rect { x, y, w, h },
-        None => Rect::of_image(width, height),
+        None => Rect::of_image(picture.width(), picture.height()),
     };
     let mut classifier = Classifier::new(runtime, model, options, 0.0)?;
-    classifier.engine().fill(&picture, &region)?;
+    classifier.engine().fill(picture, &region)?;
     let mut differences = compare_input(case, classifier.engine())?;
     let scores = classifier.run()?;
     let head = model.manifest.expression.as_ref();
@@ -196,20 +198,19 @@ fn run_detector(
     model: &LoadedModel,
     options: &Options,
     case: &Case,
-    image: Image,
+    picture: &Picture<'_>,
 ) -> anyhow::Result<Vec<String>> {
-    let mut decoder = Decoder::default();
-    let (width, height, rgb) = decoder.decode(image)?;
-    let picture = Picture::new(width, height, rgb)?;
     let settings = DetectorSettings {
         score_threshold: 0.6,
         nms_iou: 0.3,
         min_face_px: 1.0,
     };
     let mut detector = Detector::new(runtime, model, options, settings)?;
-    detector.engine().fill(&picture, &Rect::of_image(width, height))?;
+    detector
+        .engine()
+        .fill(picture, &Rect::of_image(picture.width(), picture.height()))?;
     let mut differences = compare_input(case, detector.engine())?;
-    let faces = detector.detect(&picture)?;
+    let faces = detector.detect(picture)?;
     let golden = case.faces.as_deref().unwrap_or_default();
     if faces.len() != golden.len() {
         differences.push(format!("{} faces, recorded {}", faces.len(), golden.len()));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use affect_core::gate::Gate;
 use affect_core::random::Random;
-use affect_core::report::{ModelName, ReportBody, WINDOW_SCHEMA, WindowReport};
+use affect_core::report::{ModelName, WINDOW_SCHEMA, WindowReport};
 use affect_core::statistics::GroupStatistics;
 use affect_core::window::{FrameFaces, Window, Windows};
 
@@ -81,7 +81,7 @@ impl Reporter {
             end: rfc3339(dates.end),
             clock_synced: dates.synced,
             partial: window.partial,
-            body: ReportBody::new(window, self.frames_expected(window), verdict),
+            body: verdict.into_body(window, self.frames_expected(window)),
             model: self.header.model.clone(),
         }
     }

@@ -5,8 +5,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use affect_core::expression::Expression;
-use affect_core::gate::Coarsening;
-use affect_core::report::{ReportBody, WindowReport};
+use affect_core::report::{Coarsening, ReportBody, WindowReport};
 
 use super::{Exit, Failure, print, start_log, stop_flag};
 use crate::config;

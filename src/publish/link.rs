@@ -97,6 +97,17 @@ impl Drop for Link {
     }
 }
 
+/// Keeps a client library going and hands on what it tells, up to the connection's end.
+async fn pump(sender: Sender<LinkEvent>, mut next: impl AsyncFnMut() -> Option<LinkEvent>) {
+    loop {
+        let Some(event) = next().await else { continue };
+        let last = !matches!(event, LinkEvent::Connected);
+        if sender.send(event).await.is_err() || last {
+            break;
+        }
+    }
+}
+
 fn seconds(duration: std::time::Duration) -> u32 {
     u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
@@ -139,27 +150,19 @@ fn open_v5(settings: &Settings, sender: Sender<LinkEvent>) -> (Client, JoinHandl
     // The delay counts within the session's life, so the session must live a little longer.
     options.set_session_expiry_interval(Some(WILL_DELAY * 2));
     let (client, mut events) = mqtt5::AsyncClient::builder(options).capacity(CAPACITY).build();
-    let pump = tokio::spawn(async move {
-        loop {
-            let event = match events.poll().await {
-                Ok(Event::Incoming(Packet::ConnAck(_))) => LinkEvent::Connected,
-                Ok(Event::Incoming(Packet::Disconnect(goodbye))) => {
-                    let words = goodbye
-                        .properties
-                        .as_ref()
-                        .and_then(|p| p.reason_string.as_deref());
-                    LinkEvent::Lost(explain_disconnect(goodbye.reason_code, words))
-                }
-                Ok(Event::Outgoing(Outgoing::Disconnect)) => LinkEvent::Closed,
-                Ok(_) => continue,
-                Err(error) => LinkEvent::Lost(explain_v5(&error)),
-            };
-            let last = !matches!(event, LinkEvent::Connected);
-            if sender.send(event).await.is_err() || last {
-                break;
-            }
+    let pump = tokio::spawn(pump(sender, async move || match events.poll().await {
+        Ok(Event::Incoming(Packet::ConnAck(_))) => Some(LinkEvent::Connected),
+        Ok(Event::Incoming(Packet::Disconnect(goodbye))) => {
+            let words = goodbye
+                .properties
+                .as_ref()
+                .and_then(|p| p.reason_string.as_deref());
+            Some(LinkEvent::Lost(explain_disconnect(goodbye.reason_code, words)))
         }
-    });
+        Ok(Event::Outgoing(Outgoing::Disconnect)) => Some(LinkEvent::Closed),
+        Ok(_) => None,
+        Err(error) => Some(LinkEvent::Lost(explain_v5(&error))),
+    }));
     (
         Client::V5 {
             client,
@@ -193,20 +196,12 @@ fn open_v311(settings: &Settings, sender: Sender<LinkEvent>) -> (Client, JoinHan
         true,
     ));
     let (client, mut events) = mqtt311::AsyncClient::builder(options).capacity(CAPACITY).build();
-    let pump = tokio::spawn(async move {
-        loop {
-            let event = match events.poll().await {
-                Ok(Event::Incoming(Packet::ConnAck(_))) => LinkEvent::Connected,
-                Ok(Event::Outgoing(Outgoing::Disconnect)) => LinkEvent::Closed,
-                Ok(_) => continue,
-                Err(error) => LinkEvent::Lost(explain_v311(&error)),
-            };
-            let last = !matches!(event, LinkEvent::Connected);
-            if sender.send(event).await.is_err() || last {
-                break;
-            }
-        }
-    });
+    let pump = tokio::spawn(pump(sender, async move || match events.poll().await {
+        Ok(Event::Incoming(Packet::ConnAck(_))) => Some(LinkEvent::Connected),
+        Ok(Event::Outgoing(Outgoing::Disconnect)) => Some(LinkEvent::Closed),
+        Ok(_) => None,
+        Err(error) => Some(LinkEvent::Lost(explain_v311(&error))),
+    }));
     (Client::V311(client), pump)
 }
 

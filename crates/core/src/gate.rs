@@ -16,13 +16,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::expression::{EXPRESSIONS, Expression};
 use crate::mood::{self, MoodClass};
 use crate::random::{Random, laplace};
-use crate::report::{Emotion, Mood, People, Suppressed};
+use crate::report::{
+    Coarsening, Coverage, Emotion, FrameCoverage, Mood, People, ReportBody, Suppressed, SuppressionReason,
+};
 use crate::statistics::GroupStatistics;
+use crate::window::Window;
 
 /// The least value that `min_group` may take. Below three, a member of the group can work out the others.
 pub const MIN_GROUP_FLOOR: u32 = 3;
@@ -30,30 +31,6 @@ pub const MIN_GROUP_FLOOR: u32 = 3;
 /// Scale of the Laplace noise on the sum of scores, in persons. One person's scores sum to 1, so one person more
 /// or less changes the likelihood of the published means by at most a factor of e (differential privacy, ε = 1).
 const SMALL_CHANGE_SCALE: f64 = 1.0;
-
-/// Why a window is suppressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum SuppressionReason {
-    /// Fewer distinct people than `min_group`.
-    GroupTooSmall,
-    /// Enough people, but too few whose expression could be read with confidence.
-    TooFewReadings,
-}
-
-/// Why a report says less than it could.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Coarsening {
-    /// Fewer than `min_group` people came or went since the last report: `mean` and the mood carry random
-    /// noise of about one person, `std` and `share` are left out.
-    SmallChange,
-    /// Everybody, or everybody but one, shows the same expression: only the dominant expression is given, as
-    /// a lower bound.
-    HomogeneousGroup,
-}
 
 /// What may be said of a window.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,6 +52,36 @@ pub struct Released {
     pub mood: Option<Mood>,
     /// Why some of it is less exact than it could be.
     pub coarsened: Vec<Coarsening>,
+}
+
+impl Verdict {
+    /// The part of a report that this verdict allows.
+    #[must_use]
+    pub fn into_body(self, window: &Window, frames_expected: u32) -> ReportBody {
+        match self {
+            Self::Suppressed(suppressed) => ReportBody::Suppressed {
+                coverage: FrameCoverage {
+                    frames: window.frames,
+                    frames_expected,
+                },
+                suppressed,
+            },
+            Self::Released(released) => ReportBody::Released {
+                coverage: Coverage {
+                    frames: window.frames,
+                    frames_expected,
+                    faces_classified: window.classified,
+                    faces_skipped: window.skipped,
+                },
+                suppressed: (),
+                coarsened: released.coarsened,
+                people: released.people,
+                emotion: released.emotion,
+                mood: released.mood,
+                attributes: None,
+            },
+        }
+    }
 }
 
 /// The gate of one camera. Remembers the size of the last released group, and nothing else.

@@ -7,9 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::expression::Scores;
 use crate::random::seeded;
-use crate::report::ReportBody;
 use crate::tracker::TrackId;
-use crate::window::{FrameFaces, Reading, SeenFace, Window, Windows};
+use crate::window::{FrameFaces, Reading, SeenFace, Windows};
 
 const LENGTH: Duration = Duration::from_secs(10);
 const FRAMES: u64 = 6;
@@ -225,7 +224,7 @@ fn bodies(windows: &[Window], gate: &mut Gate, seed: u64) -> Vec<ReportBody> {
         .iter()
         .map(verdict)
         .zip(windows)
-        .map(|(v, w)| ReportBody::new(w, 100, v))
+        .map(|(v, w)| v.into_body(w, 100))
         .collect()
 }
 

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::expression::Expression;
-use crate::gate::{Coarsening, SuppressionReason, Verdict};
 use crate::mood::MoodClass;
-use crate::window::Window;
 
 /// Schema name of [`WindowReport`].
 pub const WINDOW_SCHEMA: &str = "affectd/window/1";
@@ -76,6 +74,30 @@ pub enum ReportBody {
         /// Why.
         suppressed: Suppressed,
     },
+}
+
+/// The reasons for which a window is suppressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum SuppressionReason {
+    /// Fewer distinct people than `min_group`.
+    GroupTooSmall,
+    /// Enough people, but too few whose expression could be read with confidence.
+    TooFewReadings,
+}
+
+/// The reasons for which a report says less than it could.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Coarsening {
+    /// Fewer than `min_group` people came or went since the last report: `mean` and the mood carry random
+    /// noise of about one person, `std` and `share` are left out.
+    SmallChange,
+    /// Everybody, or everybody but one, shows the same expression: only the dominant expression is given, as
+    /// a lower bound.
+    HomogeneousGroup,
 }
 
 /// How much of a window was seen.
@@ -161,36 +183,6 @@ pub struct ModelName {
     pub id: String,
     /// Of the model file.
     pub sha256: String,
-}
-
-impl ReportBody {
-    /// The body for a window on which the gate has given its verdict.
-    #[must_use]
-    pub fn new(window: &Window, frames_expected: u32, verdict: Verdict) -> Self {
-        match verdict {
-            Verdict::Suppressed(suppressed) => Self::Suppressed {
-                coverage: FrameCoverage {
-                    frames: window.frames,
-                    frames_expected,
-                },
-                suppressed,
-            },
-            Verdict::Released(released) => Self::Released {
-                coverage: Coverage {
-                    frames: window.frames,
-                    frames_expected,
-                    faces_classified: window.classified,
-                    faces_skipped: window.skipped,
-                },
-                suppressed: (),
-                coarsened: released.coarsened,
-                people: released.people,
-                emotion: released.emotion,
-                mood: released.mood,
-                attributes: None,
-            },
-        }
-    }
 }
 
 /// Bare words on the topic `<base>/status`.

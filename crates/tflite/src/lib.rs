@@ -15,6 +15,7 @@ mod flatbuffer;
 mod graph;
 mod interpreter;
 mod model;
+mod node;
 mod operators;
 mod reporter;
 mod runtime;
