@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 binary=target/release/affectd
 work=$(mktemp -d)
 port=${PORT:-18899}
-printf 'listener %s 127.0.0.1\nallow_anonymous true\n' "$port" >"$work/mosquitto.conf"
+printf 'listener %s 127.0.0.1\nallow_anonymous true\nuser root\n' "$port" >"$work/mosquitto.conf"
 PATH=$PATH:/usr/sbin mosquitto -c "$work/mosquitto.conf" >/dev/null 2>&1 &
 broker=$!
 cat >"$work/affectd.toml" <<TOML
