@@ -5,9 +5,11 @@ cd "$(dirname "$0")/.."
 binary=target/release/affectd
 work=$(mktemp -d)
 port=${PORT:-18899}
+: >"$work/windows"
 printf 'listener %s 127.0.0.1\nallow_anonymous true\nuser root\n' "$port" >"$work/mosquitto.conf"
 PATH=$PATH:/usr/sbin mosquitto -c "$work/mosquitto.conf" >/dev/null 2>&1 &
 broker=$!
+until (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.1; done
 cat >"$work/affectd.toml" <<TOML
 config_version = 1
 [deployment]
@@ -26,9 +28,9 @@ length = "5s"
 [mqtt]
 port = $port
 TOML
-mosquitto_sub -h 127.0.0.1 -p "$port" -t 'affectd/+/+/+/window' >"$work/windows" 2>/dev/null &
+stdbuf -oL mosquitto_sub -h 127.0.0.1 -p "$port" -t 'affectd/+/+/+/window' >"$work/windows" 2>/dev/null &
 subscriber=$!
-trap 'kill $broker $subscriber 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill $broker $subscriber ${daemon:-} 2>/dev/null; rm -rf "$work"' EXIT
 "$binary" run -c "$work/affectd.toml" 2>"$work/log" &
 daemon=$!
 first=0 step=100
