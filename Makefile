@@ -19,7 +19,9 @@ test: setup lint deny
 # The library, the Debian packages and the Python environment that tests need. Does nothing the second time.
 setup: $(LIB) $(STAMPS)/packages $(STAMPS)/venv
 
+# Debian's bare Python has neither pip nor venv; then the package for it is installed first.
 $(LIB): cross/fetch-tflite.sh
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || tests/setup-packages.sh
 	PYTHON=$(PYTHON) cross/fetch-tflite.sh $(ARCH)
 	@touch $@
 
