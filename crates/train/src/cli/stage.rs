@@ -1,0 +1,48 @@
+//! `affect-train identity | attributes | emotion`: one stage of training.
+
+use std::path::PathBuf;
+
+use affect_train::train::recipe::{Recipe, Stage};
+use affect_train::train::{self, Places};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// The recipe, a TOML file: crates/train/recipes/.
+    recipe: PathBuf,
+    /// The folder in which the recipe's data sets lie.
+    #[arg(long)]
+    data: PathBuf,
+    /// Checkpoints, curves and the result go here. A run that was stopped goes on from here.
+    #[arg(long)]
+    out: PathBuf,
+    /// The weight file to start from.
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// Stop after so many steps, with a checkpoint.
+    #[arg(long)]
+    stop_after: Option<usize>,
+}
+
+pub(super) fn run(arguments: &Arguments, stage: Stage) -> anyhow::Result<()> {
+    let recipe = Recipe::read(&arguments.recipe)?;
+    if recipe.stage != stage {
+        anyhow::bail!(
+            "{} is a recipe for another stage ({:?}): use that command.",
+            arguments.recipe.display(),
+            recipe.stage
+        );
+    }
+    let outcome = train::train(&Places {
+        recipe: arguments.recipe.clone(),
+        data: arguments.data.clone(),
+        start: arguments.weights.clone(),
+        out: arguments.out.clone(),
+        stop_after: arguments.stop_after,
+    })?;
+    if outcome.complete {
+        log::info!("Done: {}.", outcome.best.display());
+    } else {
+        log::info!("Stopped after {} epochs; the same command goes on.", outcome.points.len());
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! From a labelled face to the numbers that a network is trained on.
+//!
+//! Crop, resize and normalisation are [`affect_core::preprocess`], the daemon's own code.
+
+use std::path::PathBuf;
+
+use affect_core::geometry::Rect;
+use affect_core::manifest::{Channels, Element, Fit, Input};
+use affect_core::preprocess::{Picture, PreprocessError, Preprocessor, TensorMut};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::Face;
+use super::augment::{Augmentation, Pixels};
+
+/// The means that the published base was trained with, for B, G and R.
+pub const BASE_MEAN: [f32; 3] = [103.939, 116.779, 123.68];
+
+/// Why a picture cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SampleError {
+    /// It cannot be decoded.
+    #[error("{}: {source}.", path.display())]
+    Decode {
+        /// Which.
+        path: PathBuf,
+        /// What the decoder says.
+        source: image::ImageError,
+    },
+    /// It cannot be cropped.
+    #[error("{}: {source}", path.display())]
+    Crop {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        source: PreprocessError,
+    },
+}
+
+/// The float input of a network that was trained here: BGR minus [`BASE_MEAN`], as the published base.
+#[must_use]
+pub fn float_input(size: usize) -> Input {
+    Input {
+        tensor: "input".to_owned(),
+        width: size,
+        height: size,
+        channels: Channels::Bgr,
+        element: Element::Float32,
+        mean: BASE_MEAN.to_vec(),
+        std: vec![1.0; 3],
+        quantisation: None,
+        fit: Fit::Stretch,
+    }
+}
+
+/// Decodes a picture.
+///
+/// # Errors
+/// [`SampleError::Decode`].
+pub fn decode(path: &std::path::Path) -> Result<Pixels, SampleError> {
+    let decode_error = |source| SampleError::Decode {
+        path: path.to_owned(),
+        source,
+    };
+    let reader = image::ImageReader::open(path)
+        .and_then(image::ImageReader::with_guessed_format)
+        .map_err(|e| decode_error(e.into()))?;
+    let picture = reader.decode().map_err(decode_error)?.into_rgb8();
+    Ok(Pixels {
+        width: picture.width() as usize,
+        height: picture.height() as usize,
+        rgb: picture.into_raw(),
+    })
+}
+
+/// Appends the face's tensor to `planes`, channel by channel (`[3, size, size]`), changed by `augmentation`
+/// with the random numbers of `seed`, or as it is.
+///
+/// # Errors
+/// [`SampleError`].
+pub fn append(
+    planes: &mut Vec<f32>,
+    face: &Face,
+    size: usize,
+    augmentation: Option<(&Augmentation, u64)>,
+) -> Result<(), SampleError> {
+    let mut picture = decode(&face.path)?;
+    let mut region = face.region.unwrap_or(Rect::of_image(picture.width, picture.height));
+    if let Some((augmentation, seed)) = augmentation {
+        picture = augmentation.apply(&picture, &region, &mut ChaCha8Rng::seed_from_u64(seed));
+        region = Rect::of_image(picture.width, picture.height);
+    }
+    append_region(planes, &picture, &region, size).map_err(|source| SampleError::Crop {
+        path: face.path.clone(),
+        source,
+    })
+}
+
+/// Appends the tensor of a region, channel by channel.
+///
+/// # Errors
+/// [`PreprocessError`] if the region lies outside the picture.
+pub fn append_region(
+    planes: &mut Vec<f32>,
+    picture: &Pixels,
+    region: &Rect,
+    size: usize,
+) -> Result<(), PreprocessError> {
+    let picture = Picture::new(picture.width, picture.height, &picture.rgb)?;
+    let mut pixels = vec![0.0; size * size * 3];
+    Preprocessor::new(&float_input(size)).fill(&picture, region, TensorMut::Float32(&mut pixels))?;
+    for channel in 0..3 {
+        planes.extend(pixels[channel..].iter().step_by(3));
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! The training half of affectd: data sets, networks, the paper's training stages, evaluation, int8 export.
+//!
+//! The way of a model: published weights ([`weights`]) or none → [`train`] by a recipe on [`data`] →
+//! a weight file → int8 → evaluation in the interpreter that the daemon uses.
+//! Crop, resize and normalisation are `affect-core`'s, the daemon's own code.
+
+pub mod data;
+pub mod network;
+pub mod train;
+pub mod weights;
+
+/// The device that networks are computed on: the processor, or a graphics card with the feature `gpu`.
+#[must_use]
+pub fn device() -> burn::tensor::Device {
+    #[cfg(feature = "gpu")]
+    return burn::tensor::Device::vulkan(burn::tensor::DeviceIndex::default());
+    #[cfg(not(feature = "gpu"))]
+    burn::tensor::Device::flex()
+}
+
+/// SHA-256 as hexadecimal digits.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

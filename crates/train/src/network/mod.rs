@@ -1,0 +1,335 @@
+//! Networks: their plans, and the one module of the deep-learning framework that computes any of them.
+//!
+//! burn's types stay in this module and in [`crate::train`]: its interface breaks between minor versions
+//! (docs/decisions/0005-training-framework.md).
+
+pub mod architecture;
+pub mod mobilenet;
+pub mod plan;
+
+use burn::module::{Module, Param, ParamId, RunningState};
+use burn::nn::BatchNorm;
+use burn::tensor::activation::{relu, sigmoid, silu};
+use burn::tensor::module::conv2d;
+use burn::tensor::ops::ConvOptions;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::weights::{Array, WeightError, Weights};
+use plan::{Activation, Convolution, Dense, Operation, Plan, Value};
+
+/// Batch norm's ε, as in Keras' MobileNet and EfficientNet.
+pub const EPSILON: f64 = 1e-3;
+
+/// A network with its weights, on a device.
+#[derive(Module, Debug)]
+pub struct Network {
+    layers: Vec<Layer>,
+    #[module(skip)]
+    plan: Plan,
+}
+
+/// The weights of one step; steps without weights have none of the three.
+#[derive(Module, Debug)]
+struct Layer {
+    /// `[outputs, inputs / groups, side, side]`.
+    kernel: Option<Param<Tensor<4>>>,
+    /// `[outputs, inputs]`.
+    matrix: Option<Param<Tensor<2>>>,
+    bias: Option<Param<Tensor<1>>>,
+    norm: Option<BatchNorm>,
+}
+
+impl Network {
+    /// A network with these weights.
+    ///
+    /// # Errors
+    /// [`WeightError`] naming the first array that is missing or has another shape.
+    pub fn new(plan: Plan, weights: &Weights, device: &Device) -> Result<Self, WeightError> {
+        let layers = (0..plan.steps.len())
+            .map(|index| Layer::load(&plan, index, weights, device))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { layers, plan })
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The value of every step for a batch `[batch, 3, size, size]`.
+    ///
+    /// `see` is shown each value as it is computed: calibration reads ranges there.
+    #[must_use]
+    pub fn trace(&self, picture: Tensor<4>, mut see: impl FnMut(Value, &Tensor<4>)) -> Vec<Tensor<4>> {
+        see(0, &picture);
+        let mut values = vec![picture];
+        for index in 0..self.layers.len() {
+            let value = self.compute(index, &values);
+            see(index + 1, &value);
+            values.push(value);
+        }
+        values
+    }
+
+    /// The logits of every head, each `[batch, classes]`, in the order of the plan.
+    #[must_use]
+    pub fn forward(&self, picture: Tensor<4>) -> Vec<Tensor<2>> {
+        let values = self.trace(picture, |_, _| {});
+        let heads = self.plan.heads.iter();
+        heads.map(|head| flat(values[head.value].clone())).collect()
+    }
+
+    /// The penultimate features, `[batch, features]`.
+    #[must_use]
+    pub fn embed(&self, picture: Tensor<4>) -> Tensor<2> {
+        let mut values = vec![picture];
+        for index in 0..self.plan.embedding {
+            let value = self.compute(index, &values);
+            values.push(value);
+        }
+        flat(values.swap_remove(self.plan.embedding))
+    }
+
+    /// The logits of every head for an embedding `[batch, features]`: training of heads on cached features.
+    #[must_use]
+    pub fn answer(&self, embedding: Tensor<2>) -> Vec<Tensor<2>> {
+        let [batch, features] = embedding.dims();
+        let embedding = embedding.reshape([batch, features, 1, 1]);
+        let mut values = vec![embedding; self.plan.embedding + 1];
+        for index in self.plan.embedding..self.layers.len() {
+            let value = self.compute(index, &values);
+            values.push(value);
+        }
+        let heads = self.plan.heads.iter();
+        heads.map(|head| flat(values[head.value].clone())).collect()
+    }
+
+    /// What a step makes of the values before it, before its activation. The int8 writer needs it apart.
+    #[must_use]
+    pub fn linear(&self, index: usize, values: &[Tensor<4>]) -> Tensor<4> {
+        let (step, layer) = (&self.plan.steps[index], &self.layers[index]);
+        let input = values[step.from].clone();
+        match step.operation {
+            Operation::Convolution(c) => layer.convolve(&c, input),
+            Operation::Dense(d) => layer.multiply(&d, input),
+            Operation::Add(other) => input + values[other].clone(),
+            Operation::AddToFirst(other) => {
+                let [batch, channels, height, width] = input.dims();
+                let few = values[other].dims()[1];
+                let first = input.clone().slice([0..batch, 0..few, 0..height, 0..width]);
+                let rest = input.slice([0..batch, few..channels, 0..height, 0..width]);
+                Tensor::cat(vec![first + values[other].clone(), rest], 1)
+            }
+            Operation::Scale(other, _) => input * values[other].clone(),
+            Operation::Squeeze | Operation::Mean => {
+                let [batch, channels, height, width] = input.dims();
+                let mean = input.reshape([batch, channels, height * width]).mean_dim(2);
+                mean.reshape([batch, channels, 1, 1])
+            }
+        }
+    }
+
+    fn compute(&self, index: usize, values: &[Tensor<4>]) -> Tensor<4> {
+        self.plan.steps[index].operation.activation().apply(self.linear(index, values))
+    }
+
+    /// Everything that is stored, by name; batch norm's running statistics included.
+    #[must_use]
+    pub fn weights(&self) -> Weights {
+        let mut weights = Weights::default();
+        for (step, layer) in self.plan.steps.iter().zip(&self.layers) {
+            layer.save(&step.name, &mut weights);
+        }
+        weights
+    }
+
+    /// Lets only some steps learn: those for which `learns` says so.
+    #[must_use]
+    pub fn freeze_unless(mut self, learns: impl Fn(usize, &str) -> bool) -> Self {
+        let layers = std::mem::take(&mut self.layers);
+        self.layers = layers
+            .into_iter()
+            .enumerate()
+            .map(|(index, layer)| {
+                if learns(index, &self.plan.steps[index].name) {
+                    layer.unfreeze()
+                } else {
+                    layer.freeze()
+                }
+            })
+            .collect();
+        self
+    }
+}
+
+impl Operation {
+    /// The non-linearity at the end of the step.
+    #[must_use]
+    pub fn activation(&self) -> Activation {
+        match self {
+            Self::Convolution(c) => c.activation,
+            Self::Dense(d) => d.activation,
+            Self::Scale(_, activation) => *activation,
+            _ => Activation::Linear,
+        }
+    }
+}
+
+impl Activation {
+    /// Applies it.
+    #[must_use]
+    pub fn apply(self, x: Tensor<4>) -> Tensor<4> {
+        match self {
+            Self::Linear => x,
+            Self::Relu => relu(x),
+            Self::Relu6 => x.clamp(0.0, 6.0),
+            Self::Swish => silu(x),
+            Self::Sigmoid => sigmoid(x),
+        }
+    }
+}
+
+impl Layer {
+    fn load(plan: &Plan, index: usize, weights: &Weights, device: &Device) -> Result<Self, WeightError> {
+        let step = &plan.steps[index];
+        let name = |part: &str| format!("{}.{part}", step.name);
+        // The same number in every run: an optimiser's saved state finds its weights by it.
+        let id = |part: u64| ParamId::from(index as u64 * 8 + part + 1);
+        let vector = |part: &str, place: u64, length: usize| {
+            let array = weights.get(&name(part), &[length])?;
+            Ok::<_, WeightError>(Param::initialized(id(place), tensor::<1>(array, device)))
+        };
+        let mut layer = Self {
+            kernel: None,
+            matrix: None,
+            bias: None,
+            norm: None,
+        };
+        match step.operation {
+            Operation::Convolution(c) => {
+                let kernel = weights.get(&name("kernel"), &c.kernel_shape())?;
+                layer.kernel = Some(Param::initialized(id(0), tensor::<4>(kernel, device)));
+                if c.norm {
+                    let state = |part: &str, place: u64| {
+                        let array = weights.get(&name(part), &[c.outputs])?;
+                        Ok::<_, WeightError>(RunningState::with_id(id(place), tensor::<1>(array, device)))
+                    };
+                    layer.norm = Some(BatchNorm {
+                        gamma: vector("gamma", 1, c.outputs)?,
+                        beta: vector("beta", 2, c.outputs)?,
+                        training: Param::from_bool(true),
+                        running_mean: state("mean", 3)?,
+                        running_var: state("variance", 4)?,
+                        momentum: 0.1,
+                        epsilon: EPSILON,
+                    });
+                } else {
+                    layer.bias = Some(vector("bias", 1, c.outputs)?);
+                }
+            }
+            Operation::Dense(d) => {
+                let matrix = weights.get(&name("kernel"), &[d.outputs, d.inputs])?;
+                layer.matrix = Some(Param::initialized(id(0), tensor::<2>(matrix, device)));
+                layer.bias = Some(vector("bias", 1, d.outputs)?);
+            }
+            _ => {}
+        }
+        Ok(layer)
+    }
+
+    fn save(&self, step: &str, weights: &mut Weights) {
+        let mut put = |part: &str, array: Array| weights.insert(format!("{step}.{part}"), array);
+        if let Some(kernel) = &self.kernel {
+            put("kernel", array(kernel.val()));
+        }
+        if let Some(matrix) = &self.matrix {
+            put("kernel", array(matrix.val()));
+        }
+        if let Some(bias) = &self.bias {
+            put("bias", array(bias.val()));
+        }
+        if let Some(norm) = &self.norm {
+            put("gamma", array(norm.gamma.val()));
+            put("beta", array(norm.beta.val()));
+            put("mean", array(norm.running_mean.value_sync()));
+            put("variance", array(norm.running_var.value_sync()));
+        }
+    }
+
+    fn convolve(&self, c: &Convolution, input: Tensor<4>) -> Tensor<4> {
+        let Some(kernel) = &self.kernel else {
+            unreachable!("Layer::load gives every convolution a kernel")
+        };
+        let kernel = kernel.val();
+        let result = if c.kernel == 1 && c.stride == 1 && !c.depthwise {
+            pointwise(&kernel, input)
+        } else {
+            let [_, _, height, width] = input.dims();
+            let groups = if c.depthwise { c.inputs } else { 1 };
+            let padding = [c.pad(height), c.pad(width)];
+            let options = ConvOptions::new_with_padding([c.stride; 2], padding, [1, 1], groups);
+            conv2d(input, kernel, None, options)
+        };
+        match (&self.norm, &self.bias) {
+            (Some(norm), _) => norm.forward(result),
+            (None, Some(bias)) => result + bias.val().reshape([1, c.outputs, 1, 1]),
+            (None, None) => unreachable!("Layer::load gives every convolution a norm or a bias"),
+        }
+    }
+
+    fn multiply(&self, d: &Dense, input: Tensor<4>) -> Tensor<4> {
+        let (Some(matrix), Some(bias)) = (&self.matrix, &self.bias) else {
+            unreachable!("Layer::load gives every dense layer a matrix and a bias")
+        };
+        let batch = input.dims()[0];
+        let product = input.reshape([batch, d.inputs]).matmul(matrix.val().transpose());
+        (product + bias.val().reshape([1, d.outputs])).reshape([batch, d.outputs, 1, 1])
+    }
+}
+
+/// A 1 × 1 convolution as a matrix product, which this framework computes much faster on a processor.
+fn pointwise(kernel: &Tensor<4>, input: Tensor<4>) -> Tensor<4> {
+    let [batch, inputs, height, width] = input.dims();
+    let outputs = kernel.dims()[0];
+    if height * width >= 100 {
+        let kernel = kernel.clone().reshape([1, outputs, inputs]).expand([batch, outputs, inputs]);
+        let flat = input.reshape([batch, inputs, height * width]);
+        kernel.matmul(flat).reshape([batch, outputs, height, width])
+    } else {
+        let pixels = input.permute([0, 2, 3, 1]).reshape([batch * height * width, inputs]);
+        let kernel = kernel.clone().reshape([outputs, inputs]).transpose();
+        let result = pixels.matmul(kernel).reshape([batch, height, width, outputs]);
+        result.permute([0, 3, 1, 2])
+    }
+}
+
+/// `[batch, n, 1, 1]` as `[batch, n]`.
+fn flat(value: Tensor<4>) -> Tensor<2> {
+    let [batch, features, height, width] = value.dims();
+    value.reshape([batch, features * height * width])
+}
+
+/// A stored array on a device.
+#[must_use]
+pub fn tensor<const D: usize>(array: &Array, device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(array.values.clone(), array.shape.clone()), device)
+}
+
+/// A tensor's values.
+#[must_use]
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    match tensor.into_data().convert::<f32>().try_into_vec() {
+        Ok(values) => values,
+        Err(e) => unreachable!("just converted to f32: {e:?}"),
+    }
+}
+
+/// A tensor to be stored.
+#[must_use]
+pub fn array<const D: usize>(tensor: Tensor<D>) -> Array {
+    Array {
+        shape: tensor.dims().to_vec(),
+        values: values(tensor),
+    }
+}

@@ -1,0 +1,116 @@
+//! What a head should answer for a face, and how much a wrong answer counts.
+
+use affect_core::expression::Expression;
+
+use super::recipe::{ClassWeights, Loss, Recipe, Stage};
+use crate::data::{DataError, Face, Gender};
+
+/// Ages are classes of one year, 0 to 99; older people are 99.
+pub const AGES: usize = 100;
+
+/// Translates labels into the target distribution of one head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// The head's name.
+    pub head: String,
+    /// Number of its logits.
+    pub classes: usize,
+    soft: bool,
+    smoothing: f32,
+    weights: Vec<f32>,
+}
+
+impl Target {
+    /// The heads of a stage, with weights counted on these training faces.
+    ///
+    /// # Errors
+    /// [`DataError::Classes`] for an empty class or a single one.
+    pub fn of_stage(recipe: &Recipe, faces: &[&Face], names: &Names) -> Result<Vec<Self>, DataError> {
+        let heads: &[(&str, usize)] = match recipe.stage {
+            Stage::Identity => &[("identity", names.identities)],
+            Stage::Attributes => &[("age", AGES), ("gender", 1), ("ethnicity", names.ethnicities)],
+            Stage::Emotion => &[("expression", Expression::ALL.len())],
+        };
+        let heads = heads.iter().filter(|(_, classes)| *classes > 0);
+        heads.map(|(head, classes)| Self::new(head, *classes, &recipe.loss, faces)).collect()
+    }
+
+    fn new(head: &str, classes: usize, loss: &Loss, faces: &[&Face]) -> Result<Self, DataError> {
+        let mut target = Self {
+            head: head.to_owned(),
+            classes,
+            soft: loss.soft_labels,
+            smoothing: loss.smoothing,
+            weights: vec![1.0; classes.max(2)],
+        };
+        let mut counts = vec![0usize; classes.max(2)];
+        for class in faces.iter().filter_map(|face| target.class(face)) {
+            counts[class] += 1;
+        }
+        if counts.iter().filter(|count| **count > 0).count() < 2 {
+            return Err(DataError::Classes(format!(
+                "The training pictures have labels of fewer than two classes for the head `{head}`: there is nothing to tell apart."
+            )));
+        }
+        if head != "age" && let Some(empty) = counts.iter().position(|count| *count == 0) {
+            return Err(DataError::Classes(format!(
+                "No training picture has class {} of the head `{head}`: remove the class or add pictures.",
+                target.class_name(empty)
+            )));
+        }
+        let power = match (loss.class_weights, head) {
+            (ClassWeights::None, _) | (_, "age" | "gender" | "identity") => 0.0,
+            (ClassWeights::Paper, _) => 1.0,
+            (ClassWeights::Root, _) => 0.5,
+        };
+        let most = counts.iter().copied().max().unwrap_or(1) as f32;
+        target.weights = counts.iter().map(|count| (most / (*count).max(1) as f32).powf(power)).collect();
+        Ok(target)
+    }
+
+    fn class_name(&self, class: usize) -> String {
+        match self.head.as_str() {
+            "expression" => format!("`{}`", Expression::ALL[class].name()),
+            _ => class.to_string(),
+        }
+    }
+
+    /// The class of a face, if it is labelled.
+    #[must_use]
+    pub fn class(&self, face: &Face) -> Option<usize> {
+        match self.head.as_str() {
+            "identity" => face.identity,
+            "age" => face.age.map(|age| (age.max(0.0) as usize).min(AGES - 1)),
+            "gender" => face.gender.map(|gender| usize::from(gender == Gender::Male)),
+            "ethnicity" => face.ethnicity,
+            _ => face.majority().map(Expression::index),
+        }
+    }
+
+    /// Appends the weighted target distribution (`classes` numbers): all 0 if the face has no label. For the
+    /// single logit of gender, two numbers: how much `female` and `male` count.
+    pub fn append(&self, face: &Face, out: &mut Vec<f32>) {
+        let start = out.len();
+        let classes = self.classes.max(2);
+        out.resize(start + classes, 0.0);
+        let Some(class) = self.class(face) else { return };
+        let label = &mut out[start..];
+        match face.expression {
+            Some(shares) if self.soft && self.head == "expression" => label.copy_from_slice(&shares),
+            _ => label[class] = 1.0,
+        }
+        let weight = self.weights[class];
+        for value in label {
+            *value = (*value * (1.0 - self.smoothing) + self.smoothing / classes as f32) * weight;
+        }
+    }
+}
+
+/// How many names the data has.
+#[derive(Debug, Clone, Copy)]
+pub struct Names {
+    /// People.
+    pub identities: usize,
+    /// Ethnicity labels.
+    pub ethnicities: usize,
+}
