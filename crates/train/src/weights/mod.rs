@@ -256,6 +256,41 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     })
 }
 
+/// Moves the axes of a four-dimensional array: axis `i` of the result is axis `order[i]` of the array.
+#[must_use]
+pub fn permuted(array: &Array, order: [usize; 4]) -> Array {
+    let from: [usize; 4] = std::array::from_fn(|axis| array.shape.get(axis).copied().unwrap_or(1));
+    let stride: [usize; 4] = std::array::from_fn(|axis| from[axis + 1..].iter().product());
+    let to = order.map(|axis| from[axis]);
+    let step = order.map(|axis| stride[axis]);
+    let mut values = Vec::with_capacity(array.values.len());
+    for a in 0..to[0] {
+        for b in 0..to[1] {
+            for c in 0..to[2] {
+                for d in 0..to[3] {
+                    values.push(array.values[a * step[0] + b * step[1] + c * step[2] + d * step[3]]);
+                }
+            }
+        }
+    }
+    Array {
+        shape: to.to_vec(),
+        values,
+    }
+}
+
+/// `[inputs, outputs]` to `[outputs, inputs]`.
+#[must_use]
+pub fn transposed(array: &Array) -> Array {
+    let whole = Array {
+        shape: vec![1, 1, array.shape[0], array.shape[1]],
+        values: array.values.clone(),
+    };
+    let mut turned = permuted(&whole, [0, 1, 3, 2]);
+    turned.shape.drain(..2);
+    turned
+}
+
 /// IEEE half-precision numbers, little endian.
 #[must_use]
 pub fn halves(bytes: &[u8]) -> Vec<f32> {

@@ -1,0 +1,384 @@
+//! A network as an int8 graph.
+
+use affect_core::manifest::{Input, Quantisation};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::calibrate::{self, Ranges, per_channel, stands_alone, stored, weight_scales};
+use super::fold::fold;
+use super::graph::{Fused, Graph, Kind, Quantised, Tensor as Entry, Type};
+use super::write::write;
+use crate::network::Network;
+use crate::network::plan::{Activation, Convolution, Operation, Padding, Plan, Value};
+use crate::weights::{Array, WeightError, Weights};
+
+/// Fewer calibration pictures than this do not show the range of a layer.
+pub const LEAST_PICTURES: usize = 16;
+
+/// How to quantise.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Correct biases by the mean error of quantisation.
+    pub bias_correction: bool,
+    /// The float input that the network was trained with.
+    pub input: Input,
+    /// Goes into the file: which model it is.
+    pub description: String,
+}
+
+/// What came out.
+#[derive(Debug)]
+pub struct Exported {
+    /// The file.
+    pub bytes: Vec<u8>,
+    /// The graph in it.
+    pub graph: Graph,
+    /// The folded plan.
+    pub plan: Plan,
+    /// Its float weights, before quantisation and correction.
+    pub folded: Weights,
+    /// How pictures are stored in the input tensor.
+    pub input: Quantisation,
+}
+
+/// Why a network could not be exported.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The weights do not fit.
+    #[error(transparent)]
+    Weights(#[from] WeightError),
+    /// Too few pictures.
+    #[error("{found} calibration picture(s) are too few: at least {LEAST_PICTURES} are needed, some hundreds of different people are good.")]
+    Calibration {
+        /// How many there were.
+        found: usize,
+    },
+    /// It would let people be recognised.
+    #[error("The head `{0}` is not exported: no model for the device tells people apart (docs/privacy.md).")]
+    Identity(String),
+}
+
+/// Quantises and writes a network. `pictures` are calibration pictures, each `[3, size, size]`, one after another.
+///
+/// # Errors
+/// [`ExportError`].
+pub fn export(
+    plan: &Plan,
+    weights: &Weights,
+    pictures: &[f32],
+    options: &Options,
+    device: &Device,
+) -> Result<Exported, ExportError> {
+    if let Some(head) = plan.heads.iter().find(|head| ["identity", "embedding"].contains(&head.name.as_str())) {
+        return Err(ExportError::Identity(head.name.clone()));
+    }
+    let (plan, folded) = fold(plan, weights)?;
+    let each = 3 * plan.size * plan.size;
+    let count = pictures.len() / each;
+    if count < LEAST_PICTURES {
+        return Err(ExportError::Calibration { found: count });
+    }
+    let data = TensorData::new(pictures[..count * each].to_vec(), [count, 3, plan.size, plan.size]);
+    let pictures: Tensor<4> = Tensor::from_data(data, device);
+
+    let float = Network::new(plan.clone(), &folded, device)?;
+    let mut ranges = calibrate::ranges(&float, &pictures);
+    let pixels = |pixel: f32| {
+        let input = &options.input;
+        input.mean.iter().zip(&input.std).map(move |(mean, std)| (pixel - mean) / std)
+    };
+    // Every pixel value must fit, not only those of the calibration pictures.
+    ranges.values[0] = calibrate::Range {
+        least: pixels(0.0).fold(0.0, f32::min),
+        most: pixels(255.0).fold(0.0, f32::max),
+    };
+    let mut quantised = folded.clone();
+    if options.bias_correction {
+        let rounded = Network::new(plan.clone(), &calibrate::rounded_weights(&plan, &folded), device)?;
+        quantised = calibrate::correct_biases((&float, &rounded), &ranges, &folded, &pictures, device);
+    }
+    let input = ranges.values[0].quantised();
+    let graph = Drawing::new(&plan, &quantised, &ranges)?.draw()?;
+    Ok(Exported {
+        bytes: write(&graph, &options.description),
+        graph,
+        folded,
+        input: Quantisation {
+            scale: input.scale[0],
+            zero_point: input.zero_point[0] as i32,
+        },
+        plan,
+    })
+}
+
+/// The graph on its way.
+struct Drawing<'a> {
+    plan: &'a Plan,
+    weights: &'a Weights,
+    ranges: &'a Ranges,
+    graph: Graph,
+    /// The tensor of every value so far.
+    places: Vec<i32>,
+    /// Height and width of every value.
+    sides: Vec<usize>,
+    channels: Vec<usize>,
+}
+
+impl<'a> Drawing<'a> {
+    fn new(plan: &'a Plan, weights: &'a Weights, ranges: &'a Ranges) -> Result<Self, WeightError> {
+        let mut drawing = Self {
+            plan,
+            weights,
+            ranges,
+            graph: Graph::default(),
+            places: Vec::new(),
+            sides: vec![plan.size],
+            channels: vec![3],
+        };
+        let picture = activation("input", plan.size, 3, ranges.values[0].quantised());
+        let input = drawing.graph.tensor(picture);
+        drawing.places.push(input);
+        drawing.graph.inputs.push(input);
+        Ok(drawing)
+    }
+
+    fn draw(mut self) -> Result<Graph, ExportError> {
+        for index in 0..self.plan.steps.len() {
+            self.step(index)?;
+        }
+        self.graph.outputs = self.plan.heads.iter().map(|head| self.places[head.value]).collect();
+        Ok(self.graph)
+    }
+
+    fn step(&mut self, index: usize) -> Result<(), ExportError> {
+        let step = &self.plan.steps[index];
+        let (name, from) = (step.name.as_str(), step.from);
+        let (x, side, channels) = (self.places[from], self.sides[from], self.channels[from]);
+        let after = self.ranges.values[index + 1].quantised();
+        let activated = step.operation.activation();
+        let (out, label) = if stands_alone(activated) {
+            (self.ranges.before[index].quantised(), format!("{name}/linear"))
+        } else {
+            (after.clone(), name.to_owned())
+        };
+        let (mut place, side, channels) = match step.operation {
+            Operation::Convolution(c) => {
+                let side_out = c.length(side);
+                let entry = activation(&label, side_out, c.outputs, out);
+                (self.convolution(name, &c, x, side, entry)?, side_out, c.outputs)
+            }
+            Operation::Dense(d) => {
+                let entry = Entry {
+                    shape: vec![1, d.outputs as i32],
+                    ..activation(&label, 1, d.outputs, out)
+                };
+                let kind = Kind::FullyConnected {
+                    fused: fused(activated),
+                    per_channel: per_channel(&step.operation),
+                };
+                let kernel = self.weights.get(&format!("{name}.kernel"), &[d.outputs, d.inputs])?.clone();
+                let inputs = self.layer(name, x, &kernel, 0, per_channel(&step.operation))?;
+                (self.graph.node(kind, &inputs, entry), 1, d.outputs)
+            }
+            Operation::Add(other) => {
+                let entry = activation(&label, side, channels, out);
+                (self.graph.node(Kind::Add, &[x, self.places[other]], entry), side, channels)
+            }
+            Operation::AddToFirst(other) => {
+                let padded = self.more_channels(name, other, channels, side);
+                let entry = activation(&label, side, channels, out);
+                (self.graph.node(Kind::Add, &[x, padded], entry), side, channels)
+            }
+            Operation::Scale(other, _) => {
+                let entry = activation(&label, side, channels, out);
+                (self.graph.node(Kind::Mul, &[x, self.places[other]], entry), side, channels)
+            }
+            Operation::Squeeze => (self.mean(&label, x, channels, true, out), 1, channels),
+            Operation::Mean => (self.mean(&label, x, channels, false, out), 1, channels),
+        };
+        if stands_alone(activated) {
+            place = self.own_activation(name, place, (side, channels), activated, after);
+        }
+        self.places.push(place);
+        self.sides.push(side);
+        self.channels.push(channels);
+        Ok(())
+    }
+
+    fn convolution(
+        &mut self,
+        name: &str,
+        c: &Convolution,
+        mut x: i32,
+        side: usize,
+        entry: Entry,
+    ) -> Result<i32, ExportError> {
+        let kernel = self.weights.get(&format!("{name}.kernel"), &c.kernel_shape())?;
+        // Channels last, as TensorFlow Lite has them.
+        let order = if c.depthwise { [1, 2, 3, 0] } else { [0, 2, 3, 1] };
+        let axis = if c.depthwise { 3 } else { 0 };
+        let kernel = kernel.clone();
+        let (before, after) = c.pad(side);
+        let same = c.padding == Padding::Same || c.stride == 1;
+        if !same && c.kernel > 1 {
+            x = self.pad_border(name, x, side, c.inputs, (before, after));
+        }
+        let inputs = self.layer_permuted(name, x, &kernel, axis, order)?;
+        let (stride, fused) = (c.stride as i32, fused(c.activation));
+        let kind = if c.depthwise {
+            Kind::DepthwiseConv2d { stride, same, fused }
+        } else {
+            Kind::Conv2d { stride, same, fused }
+        };
+        Ok(self.graph.node(kind, &inputs, entry))
+    }
+
+    /// Input, kernel and bias of a layer.
+    fn layer(&mut self, name: &str, x: i32, kernel: &Array, axis: i32, each: bool) -> Result<[i32; 3], WeightError> {
+        let scales = weight_scales(kernel, each);
+        let numbers = stored(kernel, &scales);
+        let shape = kernel.shape.clone();
+        self.constants(name, x, (shape, numbers, scales, axis), kernel.shape[0])
+    }
+
+    fn layer_permuted(
+        &mut self,
+        name: &str,
+        x: i32,
+        kernel: &Array,
+        axis: i32,
+        order: [usize; 4],
+    ) -> Result<[i32; 3], WeightError> {
+        let scales = weight_scales(kernel, true);
+        let numbers = stored(kernel, &scales);
+        let whole = Array {
+            shape: kernel.shape.clone(),
+            values: numbers.into_iter().map(f32::from).collect(),
+        };
+        let turned = crate::weights::permuted(&whole, order);
+        let numbers = turned.values.into_iter().map(|v| v as i8).collect();
+        self.constants(name, x, (turned.shape, numbers, scales, axis), kernel.shape[0])
+    }
+
+    fn constants(
+        &mut self,
+        name: &str,
+        x: i32,
+        (shape, numbers, scales, axis): (Vec<usize>, Vec<i8>, Vec<f32>, i32),
+        outputs: usize,
+    ) -> Result<[i32; 3], WeightError> {
+        let bias = self.weights.get(&format!("{name}.bias"), &[outputs])?;
+        let input_scale = self.graph.at(x).quantised.as_ref().map_or(1.0, |q| q.scale[0]);
+        // A bias is added to products: its scale is that of input times kernel.
+        let bias_scales: Vec<f32> = scales.iter().map(|scale| scale * input_scale).collect();
+        let data = bias.values.iter().enumerate().flat_map(|(channel, value)| {
+            let scale = bias_scales[if bias_scales.len() > 1 { channel } else { 0 }];
+            // A float-to-integer cast saturates.
+            ((f64::from(*value) / f64::from(scale)).round() as i32).to_le_bytes()
+        });
+        let data = data.collect();
+        let quantised = |scale: Vec<f32>, axis: i32| Quantised {
+            zero_point: vec![0; scale.len()],
+            scale,
+            axis,
+        };
+        let kernel = self.graph.tensor(Entry {
+            name: format!("{name}/kernel"),
+            shape: shape.into_iter().map(|n| n as i32).collect(),
+            element: Type::Int8,
+            data: Some(numbers.into_iter().map(|v| v as u8).collect()),
+            quantised: Some(quantised(scales, axis)),
+        });
+        let bias = self.graph.tensor(Entry {
+            name: format!("{name}/bias"),
+            shape: vec![outputs as i32],
+            element: Type::Int32,
+            data: Some(data),
+            quantised: Some(quantised(bias_scales, 0)),
+        });
+        Ok([x, kernel, bias])
+    }
+
+    fn mean(&mut self, name: &str, x: i32, channels: usize, keep_dims: bool, out: Quantised) -> i32 {
+        let axes = self.integers(&format!("{name}/axes"), &[1, 2], vec![2]);
+        let mut entry = activation(name, 1, channels, out);
+        if !keep_dims {
+            entry.shape = vec![1, channels as i32];
+        }
+        self.graph.node(Kind::Mean { keep_dims }, &[x, axes], entry)
+    }
+
+    /// Sigmoid, or swish as its product with the value before.
+    fn own_activation(
+        &mut self,
+        name: &str,
+        x: i32,
+        (side, channels): (usize, usize),
+        which: Activation,
+        after: Quantised,
+    ) -> i32 {
+        // The scale that the kernels of this operator insist on.
+        let unit = Quantised::whole(1.0 / 256.0, -128);
+        let sigmoid = if which == Activation::Sigmoid { name.to_owned() } else { format!("{name}/sigmoid") };
+        let gate = self.graph.node(Kind::Logistic, &[x], activation(&sigmoid, side, channels, unit));
+        if which == Activation::Sigmoid {
+            return gate;
+        }
+        self.graph.node(Kind::Mul, &[x, gate], activation(name, side, channels, after))
+    }
+
+    /// PyTorch's symmetric border before a convolution with stride.
+    fn pad_border(&mut self, name: &str, x: i32, side: usize, channels: usize, (a, b): (usize, usize)) -> i32 {
+        let (a, b) = (a as i32, b as i32);
+        let amounts = self.integers(&format!("{name}/border"), &[0, 0, a, b, a, b, 0, 0], vec![4, 2]);
+        let quantised = self.graph.at(x).quantised.clone();
+        let entry = Entry {
+            quantised,
+            ..activation(&format!("{name}/padded"), side + (a + b) as usize, channels, Quantised::whole(1.0, 0))
+        };
+        self.graph.node(Kind::Pad, &[x, amounts], entry)
+    }
+
+    /// A value with zeros as further channels.
+    fn more_channels(&mut self, name: &str, value: Value, channels: usize, side: usize) -> i32 {
+        let (x, few) = (self.places[value], self.channels[value]);
+        if few == channels {
+            return x;
+        }
+        let more = (channels - few) as i32;
+        let amounts = self.integers(&format!("{name}/channels"), &[0, 0, 0, 0, 0, 0, 0, more], vec![4, 2]);
+        let quantised = self.graph.at(x).quantised.clone();
+        let entry = Entry {
+            quantised,
+            ..activation(&format!("{name}/widened"), side, channels, Quantised::whole(1.0, 0))
+        };
+        self.graph.node(Kind::Pad, &[x, amounts], entry)
+    }
+
+    fn integers(&mut self, name: &str, numbers: &[i32], shape: Vec<i32>) -> i32 {
+        self.graph.tensor(Entry {
+            name: name.to_owned(),
+            shape,
+            element: Type::Int32,
+            data: Some(numbers.iter().flat_map(|n| n.to_le_bytes()).collect()),
+            quantised: None,
+        })
+    }
+}
+
+fn activation(name: &str, side: usize, channels: usize, quantised: Quantised) -> Entry {
+    Entry {
+        name: name.to_owned(),
+        shape: vec![1, side as i32, side as i32, channels as i32],
+        element: Type::Int8,
+        data: None,
+        quantised: Some(quantised),
+    }
+}
+
+fn fused(activation: Activation) -> Fused {
+    match activation {
+        Activation::Relu => Fused::Relu,
+        Activation::Relu6 => Fused::Relu6,
+        Activation::Linear | Activation::Swish | Activation::Sigmoid => Fused::None,
+    }
+}
