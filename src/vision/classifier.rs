@@ -1,6 +1,6 @@
 //! Reads the expression of a face.
 
-use affect_core::expression::{EXPRESSIONS, Expression, Scores, dominant};
+use affect_core::expression::{EXPRESSIONS, Expression, Scores, dominant, softmax};
 use affect_core::geometry::Rect;
 use affect_core::manifest::Activation;
 use affect_core::preprocess::Picture;
@@ -74,26 +74,5 @@ impl Classifier {
     /// The network under it.
     pub(crate) fn engine(&mut self) -> &mut Engine {
         &mut self.engine
-    }
-}
-
-/// Logits to probabilities.
-fn softmax(values: &mut [f32]) {
-    let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    values.iter_mut().for_each(|v| *v = (*v - largest).exp());
-    let sum: f32 = values.iter().sum();
-    values.iter_mut().for_each(|v| *v /= sum);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::softmax;
-
-    #[test]
-    fn softmax_sums_to_one_and_survives_large_logits() {
-        let mut values = [1000.0, 1000.0, 998.0];
-        softmax(&mut values);
-        assert!((values.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-        assert!((values[0] / values[2] - 2f32.exp()).abs() < 1e-4);
     }
 }

@@ -75,9 +75,25 @@ pub fn dominant(scores: &Scores) -> (Expression, f32) {
     best
 }
 
+/// Logits to probabilities, in place.
+pub fn softmax(values: &mut [f32]) {
+    let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    values.iter_mut().for_each(|v| *v = (*v - largest).exp());
+    let sum: f32 = values.iter().sum();
+    values.iter_mut().for_each(|v| *v /= sum);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn softmax_sums_to_one_and_survives_large_logits() {
+        let mut values = [1000.0, 1000.0, 998.0];
+        softmax(&mut values);
+        assert!((values.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+        assert!((values[0] / values[2] - 2f32.exp()).abs() < 1e-4);
+    }
 
     #[test]
     fn order_and_names_agree() {

@@ -9,6 +9,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod attributes;
 pub mod descriptor;
 pub mod detection;
 pub mod expression;

@@ -40,6 +40,9 @@ pub struct Manifest {
     /// How to read the expression output; required for [`Task::Expression`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<ExpressionHead>,
+    /// How to read the attribute outputs; required for [`Task::Attributes`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributes: Option<AttributeHeads>,
     /// How the group's mood is derived; required for [`Task::Expression`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mood: Option<Mood>,
@@ -58,6 +61,8 @@ pub enum Task {
     Detector,
     /// Reads the expression of a face crop.
     Expression,
+    /// Reads age, gender or ethnicity of a face crop, for group histograms only.
+    Attributes,
 }
 
 impl std::fmt::Display for Task {
@@ -65,6 +70,7 @@ impl std::fmt::Display for Task {
         f.write_str(match self {
             Self::Detector => "detector",
             Self::Expression => "expression",
+            Self::Attributes => "attributes",
         })
     }
 }
@@ -188,6 +194,49 @@ pub struct ExpressionHead {
     pub activation: Activation,
 }
 
+/// How attribute outputs are read; at least one head.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttributeHeads {
+    /// Age in years.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age: Option<AgeHead>,
+    /// One logit: the larger, the more probably male.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gender: Option<GenderHead>,
+    /// Ethnicity as its data set labels it. Release packages have no model with this head.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ethnicity: Option<EthnicityHead>,
+}
+
+/// Logits of one class per year from 0, read by the paper's eq. (1).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgeHead {
+    /// Role of the output.
+    pub output: String,
+    /// L of eq. (1): the number of most probable ages over which the expectation is taken.
+    pub most_probable: usize,
+}
+
+/// See [`AttributeHeads::gender`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenderHead {
+    /// Role of the output.
+    pub output: String,
+}
+
+/// Logits, one per label.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EthnicityHead {
+    /// Role of the output.
+    pub output: String,
+    /// In the order of the tensor's last axis.
+    pub labels: Vec<String>,
+}
+
 /// What a classifier's output holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -309,12 +358,40 @@ impl Manifest {
         }
         match self.task {
             Task::Expression => self.expression_contradictions(&mut found),
+            Task::Attributes => self.attribute_contradictions(&mut found),
             Task::Detector if self.expression.is_some() => {
                 found.push("A detector has no [expression] table.".to_owned());
             }
             Task::Detector => {}
         }
         found
+    }
+
+    fn attribute_contradictions(&self, found: &mut Vec<String>) {
+        let Some(heads) = &self.attributes else {
+            found.push("An attribute model needs an [attributes] table.".to_owned());
+            return;
+        };
+        let classes = [
+            heads.age.as_ref().map(|h| (&h.output, None)),
+            heads.gender.as_ref().map(|h| (&h.output, Some(1))),
+            heads.ethnicity.as_ref().map(|h| (&h.output, Some(h.labels.len()))),
+        ];
+        if classes.iter().all(Option::is_none) {
+            found.push("[attributes] has none of age, gender and ethnicity.".to_owned());
+        }
+        if heads.age.as_ref().is_some_and(|age| age.most_probable == 0) {
+            found.push("attributes.age.most_probable must be at least 1.".to_owned());
+        }
+        for (role, wanted) in classes.into_iter().flatten() {
+            match (self.output(role).and_then(|output| output.shape.last()), wanted) {
+                (None, _) => found.push(format!("[attributes] names `{role}`, which is no [[outputs]] role.")),
+                (Some(classes), Some(wanted)) if *classes != wanted => found.push(format!(
+                    "[attributes] reads {wanted} value(s) from output `{role}`, which has {classes}."
+                )),
+                _ => {}
+            }
+        }
     }
 
     fn expression_contradictions(&self, found: &mut Vec<String>) {

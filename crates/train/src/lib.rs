@@ -5,6 +5,7 @@
 //! Crop, resize and normalisation are `affect-core`'s, the daemon's own code.
 
 pub mod data;
+pub mod evaluate;
 pub mod int8;
 pub mod network;
 pub mod train;

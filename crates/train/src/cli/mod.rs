@@ -1,5 +1,7 @@
 //! The command line: one file per command.
 
+mod evaluate;
+mod export;
 mod import;
 mod stage;
 
@@ -24,6 +26,10 @@ enum Command {
     Attributes(stage::Arguments),
     /// Stage 3 of the paper: expressions.
     Emotion(stage::Arguments),
+    /// Quantise a weight file to int8 and write a model folder.
+    Export(export::Arguments),
+    /// Measure a model: the paper's tables.
+    Evaluate(evaluate::Arguments),
 }
 
 /// Runs a command; says on stderr what went wrong.
@@ -37,6 +43,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Identity(arguments) => stage::run(&arguments, Stage::Identity),
         Command::Attributes(arguments) => stage::run(&arguments, Stage::Attributes),
         Command::Emotion(arguments) => stage::run(&arguments, Stage::Emotion),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Evaluate(arguments) => evaluate::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

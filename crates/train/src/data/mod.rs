@@ -4,6 +4,7 @@ pub mod augment;
 pub mod faces;
 pub mod ferplus;
 pub mod folder;
+pub mod lfw;
 pub mod sample;
 pub mod table;
 
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub enum Format {
     Ferplus,
     Folder,
+    Lfw,
 }
 
 impl Format {
@@ -32,6 +34,7 @@ impl Format {
         match self {
             Self::Ferplus => ferplus::read(path),
             Self::Folder => folder::read(path),
+            Self::Lfw => lfw::read(path),
         }
     }
 }

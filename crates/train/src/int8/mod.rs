@@ -5,6 +5,7 @@
 //! error that quantisation causes in its channel.
 
 pub mod calibrate;
+pub mod check;
 pub mod export;
 pub mod fold;
 pub mod graph;

@@ -1,5 +1,7 @@
 //! What a network answers to pictures as they are, and how good that is.
 
+use affect_core::attributes::{expected_age, logistic};
+use affect_core::expression::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
@@ -21,12 +23,7 @@ pub fn predict(network: &Network, faces: &[&Face], device: &Device) -> Result<Ve
     let parts: Vec<Vec<Vec<Vec<f32>>>> = faces
         .par_chunks(TOGETHER)
         .map(|part| {
-            let mut planes = Vec::with_capacity(part.len() * size * size * 3);
-            for face in part {
-                sample::append(&mut planes, face, size, None)?;
-            }
-            let pictures = TensorData::new(planes, [part.len(), 3, size, size]);
-            let logits = network.forward(Tensor::from_data(pictures, device));
+            let logits = network.forward(tensor_of(part, size, device)?);
             Ok(logits.into_iter().map(|logits| rows(logits)).collect())
         })
         .collect::<Result<_, SampleError>>()?;
@@ -40,6 +37,32 @@ pub fn predict(network: &Network, faces: &[&Face], device: &Device) -> Result<Ve
     Ok(all)
 }
 
+/// The embeddings of all faces.
+///
+/// # Errors
+/// [`SampleError`] for the first picture that cannot be read.
+pub fn embed(network: &Network, faces: &[&Face], device: &Device) -> Result<Vec<Vec<f32>>, SampleError> {
+    let size = network.plan().size;
+    let parts: Vec<Vec<Vec<f32>>> = faces
+        .par_chunks(TOGETHER)
+        .map(|part| {
+            let pictures = tensor_of(part, size, device)?;
+            let embedding = network.embed(pictures);
+            let features = embedding.dims()[1];
+            Ok(values(embedding).chunks_exact(features).map(<[f32]>::to_vec).collect())
+        })
+        .collect::<Result<_, SampleError>>()?;
+    Ok(parts.into_iter().flatten().collect())
+}
+
+fn tensor_of(faces: &[&Face], size: usize, device: &Device) -> Result<Tensor<4>, SampleError> {
+    let mut planes = Vec::with_capacity(faces.len() * size * size * 3);
+    for face in faces {
+        sample::append(&mut planes, face, size, None)?;
+    }
+    Ok(Tensor::from_data(TensorData::new(planes, [faces.len(), 3, size, size]), device))
+}
+
 fn rows(logits: Tensor<2>) -> Vec<Vec<f32>> {
     let classes = logits.dims()[1];
     values(logits).chunks_exact(classes).map(probabilities).collect()
@@ -49,12 +72,11 @@ fn rows(logits: Tensor<2>) -> Vec<Vec<f32>> {
 #[must_use]
 pub fn probabilities(logits: &[f32]) -> Vec<f32> {
     if let [logit] = logits {
-        return vec![1.0 / (1.0 + (-logit).exp())];
+        return vec![logistic(*logit)];
     }
-    let most = logits.iter().copied().fold(f32::MIN, f32::max);
-    let powers: Vec<f32> = logits.iter().map(|logit| (logit - most).exp()).collect();
-    let sum: f32 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
+    let mut scores = logits.to_vec();
+    softmax(&mut scores);
+    scores
 }
 
 /// Per head: its name, the mean cross-entropy and its figure (accuracy; for age the mean error in years).
@@ -103,14 +125,4 @@ pub fn argmax(scores: &[f32]) -> usize {
         }
     }
     best
-}
-
-/// The paper's eq. (1): the expectation over the `most` most probable ages, in years.
-#[must_use]
-pub fn expected_age(probabilities: &[f32], most: usize) -> f32 {
-    let mut order: Vec<usize> = (0..probabilities.len()).collect();
-    order.sort_by(|a, b| probabilities[*b].total_cmp(&probabilities[*a]));
-    order.truncate(most);
-    let sum: f32 = order.iter().map(|age| probabilities[*age]).sum();
-    order.iter().map(|age| *age as f32 * probabilities[*age]).sum::<f32>() / sum.max(f32::MIN_POSITIVE)
 }

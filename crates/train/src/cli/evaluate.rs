@@ -1,0 +1,130 @@
+//! `affect-train evaluate`: the paper's tables for one model on one data set.
+
+use std::path::PathBuf;
+
+use affect_core::manifest::Measured;
+use affect_train::data::{Face, Faces, Format};
+use affect_train::evaluate::model::{ask, open_network, read_manifest, runtime_path};
+use affect_train::evaluate::rank::rank_1;
+use affect_train::evaluate::report::{Report, report};
+use affect_train::train::validate::embed;
+use anyhow::bail;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// A model folder, the `.tflite` in it, or a `.safetensors` weight file.
+    #[arg(long)]
+    model: PathBuf,
+    /// The data set.
+    #[arg(long)]
+    data: PathBuf,
+    /// Its layout.
+    #[arg(long)]
+    format: Format,
+    /// Which split; everything without it.
+    #[arg(long, default_value = "")]
+    split: String,
+    /// Print JSON instead of Markdown.
+    #[arg(long)]
+    json: bool,
+    /// Also write the figures into the model's manifest.
+    #[arg(long)]
+    record: bool,
+    /// The TensorFlow Lite library.
+    #[arg(long, default_value_os_t = runtime_path())]
+    runtime: PathBuf,
+}
+
+#[allow(clippy::print_stdout)] // the report is what this command is for
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let set = arguments.format.read(&arguments.data)?;
+    for (why, count) in set.skipped_by_reason() {
+        log::info!("{count} item(s) left out: {why}");
+    }
+    let mut faces = set.split(&arguments.split);
+    if faces.is_empty() {
+        bail!("{} has no split `{}`.", arguments.data.display(), arguments.split);
+    }
+    let all = faces.len();
+    faces.retain(|face| !face.known_duplicate);
+    let data = format!(
+        "{}{}",
+        arguments.data.file_name().unwrap_or_default().to_string_lossy(),
+        if arguments.split.is_empty() { String::new() } else { format!(", split {}", arguments.split) }
+    );
+    let duplicates = all - faces.len();
+    let report = if arguments.format == Format::Lfw {
+        recognition(arguments, &set, &faces, &data)?
+    } else {
+        let run = ask(&arguments.model, &faces, &arguments.runtime)?;
+        report(&run, &data, &set, &faces, duplicates)
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", report.markdown());
+    }
+    if arguments.record {
+        record(arguments, &report)?;
+    }
+    Ok(())
+}
+
+/// LFW: the float network's embeddings; no exported model has them.
+fn recognition(arguments: &Arguments, set: &Faces, faces: &[&Face], data: &str) -> anyhow::Result<Report> {
+    let device = affect_train::device();
+    let (plan, _, network) = open_network(&arguments.model, &device)?;
+    let started = std::time::Instant::now();
+    let embeddings = embed(&network, faces, &device)?;
+    let run = affect_train::evaluate::model::Run {
+        answers: Vec::new(),
+        whole: started.elapsed(),
+        invoke: started.elapsed(),
+        title: format!("{} (float, {})", arguments.model.display(), plan.title),
+    };
+    let people: Vec<usize> = faces.iter().map(|face| face.identity.unwrap_or(0)).collect();
+    let mut found = report(&run, data, set, faces, 0);
+    found.rank_1 = Some(rank_1(&embeddings, &people));
+    Ok(found)
+}
+
+/// Writes the figures into `model.toml`, in place of those on the same data.
+fn record(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
+    let mut manifest = read_manifest(&arguments.model)?;
+    let on = format!("{}: {} faces", report.data, report.faces);
+    let split = if arguments.split.is_empty() { String::new() } else { format!(" --split {}", arguments.split) };
+    let format = serde_json::to_value(arguments.format)?;
+    let command = format!(
+        "affect-train evaluate --model models/{} --data {} --format {}{split}",
+        manifest.id,
+        arguments.data.file_name().unwrap_or_default().to_string_lossy(),
+        format.as_str().unwrap_or_default(),
+    );
+    manifest.measured.retain(|known| known.on != on);
+    let mut add = |what: String, value: f64| {
+        manifest.measured.push(Measured {
+            what,
+            value: (value * 1e4).round() / 1e4,
+            on: on.clone(),
+            command: command.clone(),
+        });
+    };
+    if let Some(e) = &report.expression {
+        add(format!("expression accuracy, {} classes", e.labels.len()), e.accuracy.value);
+        add("expression accuracy, 7 classes, using only their scores".to_owned(), e.seven.value);
+        if let Some(other) = &e.seven_other_labels {
+            add("expression accuracy, 7 classes, the set's second labels".to_owned(), other.value);
+        }
+        add("expected calibration error".to_owned(), e.calibration_error);
+    }
+    if let Some(error) = report.age_error {
+        add("age, mean absolute error in years".to_owned(), error);
+    }
+    if let Some(gender) = &report.gender {
+        add("gender accuracy".to_owned(), gender.value);
+    }
+    if let Some(ethnicity) = &report.ethnicity {
+        add("ethnicity accuracy".to_owned(), ethnicity.value);
+    }
+    super::export::write_manifest(&arguments.model, &manifest)
+}

@@ -1,0 +1,6 @@
+//! Evaluation: the paper's tables for a model in the daemon's interpreter, or for float weights.
+
+pub mod metrics;
+pub mod model;
+pub mod rank;
+pub mod report;

@@ -1,0 +1,252 @@
+//! Whatever can be evaluated: a model folder in the daemon's interpreter, or a weight file in float.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use affect_core::expression::Expression;
+use affect_core::geometry::Rect;
+use affect_core::manifest::{Activation, Element, Manifest};
+use affect_core::preprocess::{Picture, Preprocessor, TensorMut};
+use affect_tflite::{Delegate, Interpreter, Model, Options, Runtime};
+use anyhow::{Context as _, bail};
+use burn::tensor::Device;
+
+use crate::data::{Face, sample};
+use crate::network::Network;
+use crate::network::architecture::Architecture;
+use crate::network::plan::Plan;
+use crate::train::validate::{predict, probabilities};
+use crate::weights::Weights;
+
+/// The answers of one head to all faces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answers {
+    /// `expression`, `age`, `gender` or `ethnicity`.
+    pub head: String,
+    /// Of the last axis, where it has names.
+    pub labels: Vec<String>,
+    /// For age: L of eq. (1).
+    pub most_probable: usize,
+    /// Per face, probabilities; for a single logit that of `male`.
+    pub scores: Vec<Vec<f32>>,
+}
+
+/// What was asked, and how long it took.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Per head.
+    pub answers: Vec<Answers>,
+    /// Crop, resize, normalisation, network and reading, over all faces; decoding is left out.
+    pub whole: Duration,
+    /// The network alone.
+    pub invoke: Duration,
+    /// Its name for the report.
+    pub title: String,
+}
+
+/// Asks a model about faces. `path` is a model folder, the `.tflite` in it, or a `.safetensors` weight file.
+///
+/// # Errors
+/// Whatever is wrong with the model, the runtime library or a picture.
+pub fn ask(path: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Result<Run> {
+    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    match ending {
+        "safetensors" => ask_network(path, faces),
+        "tflite" => {
+            let folder = path.parent().unwrap_or(Path::new("."));
+            let run = ask_interpreter(folder, faces, runtime).with_context(|| {
+                format!("{}: a .tflite alone does not say its labels and channel order, so `model.toml` must lie beside it", path.display())
+            })?;
+            Ok(run)
+        }
+        _ if path.is_dir() => ask_interpreter(path, faces, runtime),
+        _ => bail!(
+            "{}: a model is a folder with `model.toml`, the `.tflite` in it, or a `.safetensors` weight file.",
+            path.display()
+        ),
+    }
+}
+
+/// The network of a weight file, with the heads it was saved with.
+///
+/// # Errors
+/// If the file is damaged or does not say which network it is.
+pub fn open_network(path: &Path, device: &Device) -> anyhow::Result<(Plan, Weights, Network)> {
+    let weights = Weights::read(path)?;
+    let plan = plan_of(&weights).with_context(|| path.display().to_string())?;
+    let network = Network::new(plan.clone(), &weights, device)?;
+    Ok((plan, weights, network))
+}
+
+/// The plan that a weight file's words describe.
+///
+/// # Errors
+/// If they do not.
+pub fn plan_of(weights: &Weights) -> anyhow::Result<Plan> {
+    let text = weights.about.get("architecture").context("The weights do not say which network they belong to.")?;
+    let architecture: Architecture =
+        serde_json::from_str(text).context("The weights do not say which network they belong to.")?;
+    let backbone = architecture.plan().map_err(anyhow::Error::msg)?;
+    let heads = weights.about.get("heads").map(String::as_str).unwrap_or_default();
+    let heads: Vec<(&str, usize)> = heads
+        .split(", ")
+        .filter_map(|head| head.split_once(' '))
+        .filter_map(|(name, classes)| Some((name, classes.parse().ok()?)))
+        .collect();
+    Ok(backbone.with_heads(&heads))
+}
+
+fn ask_network(path: &Path, faces: &[&Face]) -> anyhow::Result<Run> {
+    let device = crate::device();
+    let (plan, weights, network) = open_network(path, &device)?;
+    let started = Instant::now();
+    let scores = predict(&network, faces, &device)?;
+    let whole = started.elapsed();
+    let ethnicities = weights.about.get("ethnicities").cloned().unwrap_or_default();
+    let answers = plan.heads.iter().zip(scores).map(|(head, scores)| Answers {
+        head: head.name.clone(),
+        labels: match head.name.as_str() {
+            "expression" => Expression::ALL.iter().map(|e| e.name().to_owned()).collect(),
+            "ethnicity" => ethnicities.split(", ").map(str::to_owned).collect(),
+            _ => Vec::new(),
+        },
+        most_probable: 2,
+        scores,
+    });
+    Ok(Run {
+        answers: answers.collect(),
+        whole,
+        invoke: whole,
+        title: format!("{} (float, {})", path.display(), plan.title),
+    })
+}
+
+fn ask_interpreter(folder: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Result<Run> {
+    let mut engine = Engine::open(folder, runtime)?;
+    let (mut whole, mut invoke) = (Duration::ZERO, Duration::ZERO);
+    let mut answers = engine.heads.clone();
+    for face in faces {
+        let picture = sample::decode(&face.path)?;
+        let region = face.region.unwrap_or(Rect::of_image(picture.width, picture.height));
+        let picture = Picture::new(picture.width, picture.height, &picture.rgb)?;
+        let started = Instant::now();
+        engine.fill(&picture, &region).with_context(|| face.path.display().to_string())?;
+        let before = Instant::now();
+        engine.interpreter.invoke()?;
+        invoke += before.elapsed();
+        for (head, place) in answers.iter_mut().zip(&engine.places) {
+            let mut values = vec![0.0; place.1];
+            engine.interpreter.read_output(place.0, &mut values)?;
+            head.scores.push(if engine.logits { probabilities(&values) } else { values });
+        }
+        whole += started.elapsed();
+    }
+    Ok(Run {
+        answers,
+        whole,
+        invoke,
+        title: engine.manifest.id,
+    })
+}
+
+/// A model folder, ready to run.
+struct Engine {
+    manifest: Manifest,
+    interpreter: Interpreter,
+    preprocessor: Preprocessor,
+    heads: Vec<Answers>,
+    /// Per head: its output and the output's length.
+    places: Vec<(usize, usize)>,
+    logits: bool,
+}
+
+impl Engine {
+    fn open(folder: &Path, runtime: &Path) -> anyhow::Result<Self> {
+        let manifest = read_manifest(folder)?;
+        let path = folder.join(&manifest.file);
+        let model = Model::from_file(&path)?;
+        let found = crate::sha256(&std::fs::read(&path)?);
+        if found != manifest.sha256 {
+            bail!("{}: the SHA-256 is {found}, but the manifest says {}.", path.display(), manifest.sha256);
+        }
+        let options = Options {
+            threads: 1,
+            delegate: Delegate::Xnnpack,
+        };
+        let interpreter = Interpreter::new(&Runtime::load(runtime)?, &model, &options)?;
+        let mut heads = Vec::new();
+        let mut roles = Vec::new();
+        let mut head = |name: &str, role: &str, labels: Vec<String>, most_probable: usize| {
+            heads.push(Answers {
+                head: name.to_owned(),
+                labels,
+                most_probable,
+                scores: Vec::new(),
+            });
+            roles.push(role.to_owned());
+        };
+        let mut logits = true;
+        if let Some(expression) = &manifest.expression {
+            let labels = expression.labels.iter().map(|l| l.name().to_owned()).collect();
+            head("expression", &expression.output, labels, 0);
+            logits = expression.activation == Activation::Softmax;
+        }
+        if let Some(attributes) = &manifest.attributes {
+            if let Some(age) = &attributes.age {
+                head("age", &age.output, Vec::new(), age.most_probable);
+            }
+            if let Some(gender) = &attributes.gender {
+                head("gender", &gender.output, Vec::new(), 0);
+            }
+            if let Some(ethnicity) = &attributes.ethnicity {
+                head("ethnicity", &ethnicity.output, ethnicity.labels.clone(), 0);
+            }
+        }
+        let places = roles
+            .iter()
+            .map(|role| {
+                let tensor = manifest.output(role).map(|o| o.tensor.clone()).unwrap_or_default();
+                let place = model.outputs().iter().position(|o| o.name == tensor);
+                let place = place.with_context(|| format!("{} has no output `{tensor}`.", path.display()))?;
+                Ok((place, model.outputs()[place].len()))
+            })
+            .collect::<anyhow::Result<_>>()?;
+        Ok(Self {
+            preprocessor: Preprocessor::new(&manifest.input),
+            manifest,
+            interpreter,
+            heads,
+            places,
+            logits,
+        })
+    }
+
+    fn fill(&mut self, picture: &Picture<'_>, region: &Rect) -> anyhow::Result<()> {
+        let tensor = match self.manifest.input.element {
+            Element::Int8 => TensorMut::Int8(self.interpreter.input_mut(0)?),
+            Element::Uint8 => TensorMut::Uint8(self.interpreter.input_mut(0)?),
+            Element::Float32 => TensorMut::Float32(self.interpreter.input_mut(0)?),
+        };
+        self.preprocessor.fill(picture, region, tensor)?;
+        Ok(())
+    }
+}
+
+/// The manifest of a model folder.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_manifest(folder: &Path) -> anyhow::Result<Manifest> {
+    let path = folder.join("model.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    Manifest::from_toml(&text).with_context(|| path.display().to_string())
+}
+
+/// The TensorFlow Lite library: `AFFECTD_TFLITE`, or the one that `make setup` fetched.
+#[must_use]
+pub fn runtime_path() -> PathBuf {
+    std::env::var_os("AFFECTD_TFLITE").map_or_else(
+        || PathBuf::from(format!("runtime/{}/libtensorflowlite_c.so", std::env::consts::ARCH)),
+        PathBuf::from,
+    )
+}
