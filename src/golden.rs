@@ -12,8 +12,9 @@ use affect_tflite::{Options, Runtime};
 use serde::Deserialize;
 
 use crate::capture::Image;
-use crate::models::LoadedModel;
-use crate::vision::{Classifier, Decoder, Detector, DetectorSettings, Engine};
+use affect_vision::{Classifier, Detector, DetectorSettings, Engine, LoadedModel};
+
+use crate::vision::Decoder;
 
 #[derive(Debug, Deserialize)]
 struct Recording {
@@ -47,7 +48,11 @@ struct GoldenInput {
 #[derive(Debug, Deserialize)]
 struct GoldenOutput {
     /// By label, from the model's source: the manifest's labels are held against it.
+    #[serde(default)]
     scores: BTreeMap<Expression, f32>,
+    /// For outputs without names: the real values.
+    #[serde(default)]
+    values: Vec<f32>,
     tolerance: f32,
 }
 
@@ -111,6 +116,7 @@ pub(crate) fn run(
             let picture = Picture::new(width, height, rgb)?;
             match model.manifest.task {
                 Task::Expression => run_expression(runtime, model, options, case, &picture),
+                Task::Attributes => run_attributes(runtime, model, options, case, &picture),
                 Task::Detector => run_detector(runtime, model, options, case, &picture),
             }
         };
@@ -144,12 +150,8 @@ fn run_expression(
     case: &Case,
     picture: &Picture<'_>,
 ) -> anyhow::Result<Vec<String>> {
-    let region = match case.region {
-        Some([x, y, w, h]) => Rect { x, y, w, h },
-        None => Rect::of_image(picture.width(), picture.height()),
-    };
     let mut classifier = Classifier::new(runtime, model, options, 0.0)?;
-    classifier.engine().fill(picture, &region)?;
+    classifier.engine().fill(picture, &region(case, picture))?;
     let mut differences = compare_input(case, classifier.engine())?;
     let scores = classifier.run()?;
     let head = model.manifest.expression.as_ref();
@@ -172,6 +174,40 @@ fn run_expression(
         }
     }
     Ok(differences)
+}
+
+fn run_attributes(
+    runtime: &Runtime,
+    model: &LoadedModel,
+    options: &Options,
+    case: &Case,
+    picture: &Picture<'_>,
+) -> anyhow::Result<Vec<String>> {
+    let mut engine = Engine::new(runtime, model, options)?;
+    engine.fill(picture, &region(case, picture))?;
+    let mut differences = compare_input(case, &mut engine)?;
+    engine.invoke()?;
+    for (role, golden) in &case.outputs {
+        let Some(place) = model.output(role) else {
+            differences.push(format!("there is no output `{role}`"));
+            continue;
+        };
+        let mut found = vec![0.0; golden.values.len()];
+        engine.read(place, &mut found)?;
+        let far = |(found, wanted): &(&f32, &f32)| (*found - *wanted).abs() > golden.tolerance;
+        if let Some((found, wanted)) = found.iter().zip(&golden.values).find(far) {
+            differences.push(format!("a value of `{role}` is {found:.3}, recorded {wanted:.3}"));
+        }
+    }
+    Ok(differences)
+}
+
+/// The part of the picture that a case is about.
+fn region(case: &Case, picture: &Picture<'_>) -> Rect {
+    match case.region {
+        Some([x, y, w, h]) => Rect { x, y, w, h },
+        None => Rect::of_image(picture.width(), picture.height()),
+    }
 }
 
 fn compare_input(case: &Case, engine: &mut Engine) -> anyhow::Result<Vec<String>> {

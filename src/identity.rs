@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::models::hex;
+use affect_vision::hex;
 
 /// The device's id: the board's serial number, as a Raspberry Pi and a Jetson give it; else one derived from the
 /// system's machine id, which itself is to be kept confidential (machine-id(5)).

@@ -11,7 +11,6 @@ mod daemon;
 mod golden;
 mod group;
 mod identity;
-mod models;
 mod pipeline;
 mod place;
 mod publish;

@@ -13,9 +13,9 @@ use crate::capture::{Pace, is_stills};
 use crate::config::{self, Config};
 use crate::group::{GroupSettings, Header, Reporter};
 use crate::identity::{boot_id, device_id, system_random};
-use crate::models::{LoadedModel, ModelError};
 use crate::place::{self, NotFound};
-use crate::vision::{Classifier, Detector, DetectorSettings, OpenError, Vision, VisionSettings};
+use crate::vision::{Vision, VisionSettings};
+use affect_vision::{Classifier, Detector, DetectorSettings, LoadedModel, ModelError, OpenError};
 
 /// Why the daemon cannot be set up from its configuration.
 #[derive(Debug, thiserror::Error)]

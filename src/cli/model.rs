@@ -8,8 +8,8 @@ use affect_tflite::{Delegate, Delegation, Interpreter, Options, Runtime};
 use super::{Exit, Failure, print, start_log};
 use crate::config::Level;
 use crate::golden;
-use crate::models::LoadedModel;
 use crate::place;
+use affect_vision::LoadedModel;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -102,6 +102,19 @@ fn describe(manifest: &Manifest) -> Vec<String> {
     if let (Task::Expression, Some(head)) = (manifest.task, &manifest.expression) {
         let names: Vec<&str> = head.labels.iter().map(|label| label.name()).collect();
         lines.push(format!("labels     {}", names.join(", ")));
+    }
+    if let Some(heads) = &manifest.attributes {
+        let names = [
+            ("age", heads.age.is_some()),
+            ("gender", heads.gender.is_some()),
+            ("ethnicity", heads.ethnicity.is_some()),
+        ];
+        let names: Vec<&str> = names
+            .into_iter()
+            .filter(|head| head.1)
+            .map(|head| head.0)
+            .collect();
+        lines.push(format!("heads      {}", names.join(", ")));
     }
     for measured in &manifest.measured {
         lines.push(format!(

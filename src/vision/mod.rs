@@ -1,6 +1,5 @@
 //! From a frame to the people in it: decode, detect, mask, track, classify.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use affect_core::geometry::{Mask, Rect};
@@ -8,36 +7,13 @@ use affect_core::preprocess::Picture;
 use affect_core::sampling::{Sampling, SamplingSettings};
 use affect_core::tracker::{TrackSettings, Tracker};
 use affect_core::window::{FrameFaces, Reading, SeenFace, Windows};
+use affect_vision::{Classifier, Detector, EngineError};
 
 use crate::capture::Frame;
 
-mod classifier;
 mod decode;
-mod detector;
-mod engine;
 
-pub(crate) use classifier::Classifier;
 pub(crate) use decode::{DecodeError, Decoder};
-pub(crate) use detector::{Detector, DetectorSettings};
-pub(crate) use engine::{Engine, EngineError};
-
-/// Why vision could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum OpenError {
-    /// The interpreter could not be made.
-    #[error(transparent)]
-    Interpreter(#[from] affect_tflite::Error),
-    /// A detector without one of YuNet's heads.
-    #[error("The detector `{}` has no output with the role `{role}` and {values} values: YuNet's heads cls, obj, bbox and kps at strides 8, 16 and 32 are needed, and the input's sides must be multiples of 32.", folder.display())]
-    Head {
-        folder: PathBuf,
-        role: String,
-        values: usize,
-    },
-    /// An expression model without its head.
-    #[error("The model `{}` has no [expression] head in its manifest.", folder.display())]
-    NoExpression { folder: PathBuf },
-}
 
 /// Why a frame was lost.
 #[derive(Debug, thiserror::Error)]

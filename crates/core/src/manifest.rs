@@ -375,7 +375,10 @@ impl Manifest {
         let classes = [
             heads.age.as_ref().map(|h| (&h.output, None)),
             heads.gender.as_ref().map(|h| (&h.output, Some(1))),
-            heads.ethnicity.as_ref().map(|h| (&h.output, Some(h.labels.len()))),
+            heads
+                .ethnicity
+                .as_ref()
+                .map(|h| (&h.output, Some(h.labels.len()))),
         ];
         if classes.iter().all(Option::is_none) {
             found.push("[attributes] has none of age, gender and ethnicity.".to_owned());
@@ -385,7 +388,9 @@ impl Manifest {
         }
         for (role, wanted) in classes.into_iter().flatten() {
             match (self.output(role).and_then(|output| output.shape.last()), wanted) {
-                (None, _) => found.push(format!("[attributes] names `{role}`, which is no [[outputs]] role.")),
+                (None, _) => found.push(format!(
+                    "[attributes] names `{role}`, which is no [[outputs]] role."
+                )),
                 (Some(classes), Some(wanted)) if *classes != wanted => found.push(format!(
                     "[attributes] reads {wanted} value(s) from output `{role}`, which has {classes}."
                 )),

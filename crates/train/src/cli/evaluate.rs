@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use affect_core::manifest::Measured;
 use affect_train::data::{Face, Faces, Format};
-use affect_train::evaluate::model::{ask, open_network, read_manifest, runtime_path};
+use affect_train::evaluate::model::{ask, detect, open_network, read_manifest, runtime_path};
 use affect_train::evaluate::rank::rank_1;
 use affect_train::evaluate::report::{Report, report};
 use affect_train::train::validate::embed;
@@ -24,6 +24,9 @@ pub(super) struct Arguments {
     /// Which split; everything without it.
     #[arg(long, default_value = "")]
     split: String,
+    /// A detector's model folder: look at the largest face that it finds in each picture, not at whole pictures.
+    #[arg(long)]
+    detector: Option<PathBuf>,
     /// Print JSON instead of Markdown.
     #[arg(long)]
     json: bool,
@@ -37,7 +40,11 @@ pub(super) struct Arguments {
 
 #[allow(clippy::print_stdout)] // the report is what this command is for
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let set = arguments.format.read(&arguments.data)?;
+    let mut set = arguments.format.read(&arguments.data)?;
+    if let Some(detector) = &arguments.detector {
+        let without = detect(detector, &mut set.faces, &arguments.runtime)?;
+        log::info!("{without} picture(s) without a face that the detector finds are left out.");
+    }
     for (why, count) in set.skipped_by_reason() {
         log::info!("{count} item(s) left out: {why}");
     }
@@ -50,7 +57,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let data = format!(
         "{}{}",
         arguments.data.file_name().unwrap_or_default().to_string_lossy(),
-        if arguments.split.is_empty() { String::new() } else { format!(", split {}", arguments.split) }
+        if arguments.split.is_empty() {
+            String::new()
+        } else {
+            format!(", split {}", arguments.split)
+        }
     );
     let duplicates = all - faces.len();
     let report = if arguments.format == Format::Lfw {
@@ -92,10 +103,18 @@ fn recognition(arguments: &Arguments, set: &Faces, faces: &[&Face], data: &str) 
 fn record(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     let mut manifest = read_manifest(&arguments.model)?;
     let on = format!("{}: {} faces", report.data, report.faces);
-    let split = if arguments.split.is_empty() { String::new() } else { format!(" --split {}", arguments.split) };
+    let split = if arguments.split.is_empty() {
+        String::new()
+    } else {
+        format!(" --split {}", arguments.split)
+    };
+    let detector = arguments.detector.as_ref().and_then(|path| path.file_name());
+    let detector = detector.map_or_else(String::new, |name| {
+        format!(" --detector models/{}", name.to_string_lossy())
+    });
     let format = serde_json::to_value(arguments.format)?;
     let command = format!(
-        "affect-train evaluate --model models/{} --data {} --format {}{split}",
+        "affect-train evaluate --model models/{} --data {} --format {}{split}{detector}",
         manifest.id,
         arguments.data.file_name().unwrap_or_default().to_string_lossy(),
         format.as_str().unwrap_or_default(),
@@ -110,10 +129,19 @@ fn record(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
         });
     };
     if let Some(e) = &report.expression {
-        add(format!("expression accuracy, {} classes", e.labels.len()), e.accuracy.value);
-        add("expression accuracy, 7 classes, using only their scores".to_owned(), e.seven.value);
+        add(
+            format!("expression accuracy, {} classes", e.labels.len()),
+            e.accuracy.value,
+        );
+        add(
+            "expression accuracy, 7 classes, using only their scores".to_owned(),
+            e.seven.value,
+        );
         if let Some(other) = &e.seven_other_labels {
-            add("expression accuracy, 7 classes, the set's second labels".to_owned(), other.value);
+            add(
+                "expression accuracy, 7 classes, the set's second labels".to_owned(),
+                other.value,
+            );
         }
         add("expected calibration error".to_owned(), e.calibration_error);
     }

@@ -54,14 +54,21 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             .heads
             .iter()
             .map(|name| {
-                let head = plan.find_head(name).with_context(|| format!("The network has no head `{name}`."))?;
+                let head = plan
+                    .find_head(name)
+                    .with_context(|| format!("The network has no head `{name}`."))?;
                 Ok((head.name.clone(), head.classes))
             })
             .collect::<anyhow::Result<_>>()?;
         let heads: Vec<(&str, usize)> = heads.iter().map(|(n, c)| (n.as_str(), *c)).collect();
         plan = plan.with_heads(&heads);
     }
-    let id = arguments.out.file_name().context("--out has no name")?.to_string_lossy().into_owned();
+    let id = arguments
+        .out
+        .file_name()
+        .context("--out has no name")?
+        .to_string_lossy()
+        .into_owned();
     let pictures = calibration(arguments, plan.size)?;
     let options = Options {
         bias_correction: !arguments.no_bias_correction,
@@ -73,7 +80,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let file = arguments.out.join(format!("{id}.tflite"));
     affect_train::weights::write_whole(&file, &exported.bytes)?;
     write_manifest(&arguments.out, &manifest(arguments, &id, &exported, &weights)?)?;
-    log::info!("{}: {} bytes, {} operators.", file.display(), exported.bytes.len(), exported.graph.nodes.len());
+    log::info!(
+        "{}: {} bytes, {} operators.",
+        file.display(),
+        exported.bytes.len(),
+        exported.graph.nodes.len()
+    );
     for line in affect_train::int8::check::compare(&exported, &pictures, &arguments.runtime, &device)? {
         log::info!("{line}");
     }
@@ -89,7 +101,9 @@ fn calibration(arguments: &Arguments, size: usize) -> anyhow::Result<Vec<f32>> {
         let format = parts.next().unwrap_or_default();
         let format = <Format as clap::ValueEnum>::from_str(format, true)
             .map_err(|_| anyhow::anyhow!("`{text}`: `{format}` is no known layout; write FORMAT:PATH."))?;
-        let Some(path) = parts.next() else { bail!("`{text}`: write FORMAT:PATH or FORMAT:PATH:SPLIT.") };
+        let Some(path) = parts.next() else {
+            bail!("`{text}`: write FORMAT:PATH or FORMAT:PATH:SPLIT.")
+        };
         let set = format.read(Path::new(path))?;
         let faces = set.split(parts.next().unwrap_or_default());
         let count = share.min(faces.len());
@@ -100,7 +114,12 @@ fn calibration(arguments: &Arguments, size: usize) -> anyhow::Result<Vec<f32>> {
     Ok(planes)
 }
 
-fn manifest(arguments: &Arguments, id: &str, exported: &Exported, weights: &Weights) -> anyhow::Result<Manifest> {
+fn manifest(
+    arguments: &Arguments,
+    id: &str,
+    exported: &Exported,
+    weights: &Weights,
+) -> anyhow::Result<Manifest> {
     let plan = &exported.plan;
     let outputs: Vec<Output> = plan
         .heads
@@ -122,7 +141,11 @@ fn manifest(arguments: &Arguments, id: &str, exported: &Exported, weights: &Weig
         })
         .collect();
     let role = |name: &str| outputs.iter().any(|o| o.role == name).then(|| name.to_owned());
-    let task = if role("expression").is_some() { Task::Expression } else { Task::Attributes };
+    let task = if role("expression").is_some() {
+        Task::Expression
+    } else {
+        Task::Attributes
+    };
     let expression = role("expression").map(|output| ExpressionHead {
         output,
         labels: Expression::ALL.to_vec(),
@@ -136,7 +159,10 @@ fn manifest(arguments: &Arguments, id: &str, exported: &Exported, weights: &Weig
         gender: role("gender").map(|output| GenderHead { output }),
         ethnicity: role("ethnicity").map(|output| EthnicityHead {
             output,
-            labels: weights.about.get("ethnicities").map_or_else(Vec::new, |n| n.split(", ").map(str::to_owned).collect()),
+            labels: weights
+                .about
+                .get("ethnicities")
+                .map_or_else(Vec::new, |n| n.split(", ").map(str::to_owned).collect()),
         }),
     };
     Ok(Manifest {
@@ -171,7 +197,10 @@ fn manifest(arguments: &Arguments, id: &str, exported: &Exported, weights: &Weig
 
 /// Writes `model.toml`.
 pub(super) fn write_manifest(folder: &Path, manifest: &Manifest) -> anyhow::Result<()> {
-    let text = format!("# The truth about this model; see models/README.md. Written by affect-train.\n{}", toml::to_string(manifest)?);
+    let text = format!(
+        "# The truth about this model; see models/README.md. Written by affect-train.\n{}",
+        toml::to_string(manifest)?
+    );
     Manifest::from_toml(&text).context("the manifest that was written is not sound")?;
     affect_train::weights::write_whole(&folder.join("model.toml"), text.as_bytes())?;
     Ok(())

@@ -14,7 +14,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let ending = arguments.from.extension().and_then(|e| e.to_str()).unwrap_or_default();
+    let ending = arguments
+        .from
+        .extension()
+        .and_then(|e| e.to_str())
+        .unwrap_or_default();
     let weights = match ending {
         "json" => tfjs::read(&arguments.from)?,
         "safetensors" => Weights::read(&arguments.from)?,

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod data;
 mod evaluate;
 mod export;
 mod import;
@@ -18,6 +19,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Say what is in data sets: classes, splits, duplicates, sizes.
+    Data(data::Arguments),
     /// Turn published weights into a weight file of ours.
     Import(import::Arguments),
     /// Stage 1 of the paper: learn to tell people apart.
@@ -39,6 +42,7 @@ pub(crate) fn main() -> ExitCode {
         .init();
     use affect_train::train::recipe::Stage;
     let done = match Arguments::parse().command {
+        Command::Data(arguments) => data::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Identity(arguments) => stage::run(&arguments, Stage::Identity),
         Command::Attributes(arguments) => stage::run(&arguments, Stage::Attributes),

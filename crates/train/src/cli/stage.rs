@@ -42,7 +42,10 @@ pub(super) fn run(arguments: &Arguments, stage: Stage) -> anyhow::Result<()> {
     if outcome.complete {
         log::info!("Done: {}.", outcome.best.display());
     } else {
-        log::info!("Stopped after {} epochs; the same command goes on.", outcome.points.len());
+        log::info!(
+            "Stopped after {} epochs; the same command goes on.",
+            outcome.points.len()
+        );
     }
     Ok(())
 }

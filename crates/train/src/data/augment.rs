@@ -65,7 +65,10 @@ impl Augmentation {
 
     /// Mirror, turn, shift and scale in one bilinear sampling. Outside the picture its border repeats.
     fn warp(&self, picture: &Pixels, region: &Rect, rng: &mut impl Rng) -> Pixels {
-        let (width, height) = (region.w.round().max(1.0) as usize, region.h.round().max(1.0) as usize);
+        let (width, height) = (
+            region.w.round().max(1.0) as usize,
+            region.h.round().max(1.0) as usize,
+        );
         let mirror = if chance(rng, self.flip) { -1.0 } else { 1.0 };
         let angle = either(rng, self.rotate).to_radians();
         let scale = 1.0 + either(rng, self.scale);
@@ -79,7 +82,10 @@ impl Augmentation {
             for column in 0..width {
                 let x = (column as f32 + 0.5 - width as f32 / 2.0) * mirror;
                 let y = row as f32 + 0.5 - height as f32 / 2.0;
-                let from = (centre.0 + cos * x - sin * y - 0.5, centre.1 + sin * x + cos * y - 0.5);
+                let from = (
+                    centre.0 + cos * x - sin * y - 0.5,
+                    centre.1 + sin * x + cos * y - 0.5,
+                );
                 rgb.extend(picture.sample(from.0, from.1));
             }
         }
@@ -87,13 +93,17 @@ impl Augmentation {
     }
 
     fn light(&self, picture: &mut Pixels, rng: &mut impl Rng) {
-        let (shift, factor) = (255.0 * either(rng, self.brightness), 1.0 + either(rng, self.contrast));
+        let (shift, factor) = (
+            255.0 * either(rng, self.brightness),
+            1.0 + either(rng, self.contrast),
+        );
         if (shift, factor) == (0.0, 1.0) {
             return;
         }
         let mean = picture.rgb.iter().map(|&v| f32::from(v)).sum::<f32>() / picture.rgb.len() as f32;
         // A float-to-integer cast saturates, which is the clamp that is wanted here.
-        let table: [u8; 256] = std::array::from_fn(|v| ((v as f32 - mean) * factor + mean + shift).round() as u8);
+        let table: [u8; 256] =
+            std::array::from_fn(|v| ((v as f32 - mean) * factor + mean + shift).round() as u8);
         picture.rgb.iter_mut().for_each(|v| *v = table[*v as usize]);
     }
 
@@ -117,7 +127,10 @@ impl Augmentation {
 impl Pixels {
     /// Bilinear; outside the border repeats.
     fn sample(&self, x: f32, y: f32) -> [u8; 3] {
-        let (x, y) = (x.clamp(0.0, (self.width - 1) as f32), y.clamp(0.0, (self.height - 1) as f32));
+        let (x, y) = (
+            x.clamp(0.0, (self.width - 1) as f32),
+            y.clamp(0.0, (self.height - 1) as f32),
+        );
         let (left, top) = (x as usize, y as usize);
         let (right, below) = ((left + 1).min(self.width - 1), (top + 1).min(self.height - 1));
         let (fx, fy) = (x - left as f32, y - top as f32);

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use affect_core::expression::{EXPRESSIONS, Expression};
 use affect_core::geometry::Rect;
+
+use super::augment::Pixels;
 
 /// One labelled face picture. Absent labels are `None`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Face {
     /// The picture.
     pub path: PathBuf,
+    /// The picture itself, where it is no file of its own.
+    pub inline: Option<Arc<Pixels>>,
     /// Where the face is in it; the whole picture if absent.
     pub region: Option<Rect>,
     /// `train`, `valid`, `test` or what the data set calls it; empty if it has no splits.
@@ -28,6 +33,8 @@ pub struct Face {
     pub ethnicity: Option<usize>,
     /// Place in [`Faces::identities`].
     pub identity: Option<usize>,
+    /// The mood of the group in a clip: `positive`, `neutral` or `negative`.
+    pub mood: Option<String>,
     /// Which clip a frame belongs to, for data sets of videos.
     pub clip: Option<String>,
     /// The data set itself says that this picture is in another split, too.
@@ -98,7 +105,12 @@ pub enum DataError {
 
 fn first_reason(skipped: &[Skipped]) -> String {
     skipped.first().map_or_else(String::new, |first| {
-        format!(": {} item(s) were left out, the first, {}, because: {}", skipped.len(), first.place, first.why)
+        format!(
+            ": {} item(s) were left out, the first, {}, because: {}",
+            skipped.len(),
+            first.place,
+            first.why
+        )
     })
 }
 
@@ -130,7 +142,8 @@ impl Face {
     /// The expression that most annotators chose; the first wins a tie.
     #[must_use]
     pub fn majority(&self) -> Option<Expression> {
-        self.expression.map(|label| affect_core::expression::dominant(&label).0)
+        self.expression
+            .map(|label| affect_core::expression::dominant(&label).0)
     }
 }
 
@@ -139,7 +152,9 @@ impl Faces {
     #[must_use]
     pub fn split(&self, split: &str) -> Vec<&Face> {
         let faces = self.faces.iter();
-        faces.filter(|face| split.is_empty() || face.split == split).collect()
+        faces
+            .filter(|face| split.is_empty() || face.split == split)
+            .collect()
     }
 
     /// Leaves an item out, with the reason.
@@ -188,9 +203,17 @@ impl Faces {
 /// # Errors
 /// [`DataError::File`].
 pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    files(folder, &["png", "jpg", "jpeg"])
+}
+
+/// Files of a folder with one of these endings, sorted by name.
+///
+/// # Errors
+/// [`DataError::File`].
+pub fn files(folder: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, DataError> {
     let wanted = |path: &PathBuf| {
-        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-        ["png", "jpg", "jpeg"].contains(&ending.as_str())
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        endings.contains(&ending.to_ascii_lowercase().as_str())
     };
     Ok(entries(folder)?.into_iter().filter(wanted).collect())
 }
@@ -200,7 +223,10 @@ pub fn pictures(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 /// # Errors
 /// [`DataError::File`].
 pub fn folders(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
-    Ok(entries(folder)?.into_iter().filter(|path| path.is_dir()).collect())
+    Ok(entries(folder)?
+        .into_iter()
+        .filter(|path| path.is_dir())
+        .collect())
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
@@ -220,5 +246,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 /// A path's last part as text.
 #[must_use]
 pub fn name(path: &Path) -> String {
-    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    path.file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default()
 }

@@ -21,14 +21,23 @@ pub fn read(path: &Path) -> Result<Faces, DataError> {
     for row in table::read(&path.join("labels.csv"), &columns)? {
         let majority = row.text("majority8");
         if majority.is_empty() {
-            data.skip(&row.place, "The annotators have no majority for one of the eight expressions.");
+            data.skip(
+                &row.place,
+                "The annotators have no majority for one of the eight expressions.",
+            );
             continue;
         }
         let Some(class) = expression_by_name(majority) else {
-            data.skip(&row.place, format!("`{majority}` is not one of the eight expressions."));
+            data.skip(
+                &row.place,
+                format!("`{majority}` is not one of the eight expressions."),
+            );
             continue;
         };
-        let picture = path.join(row.text("split")).join(majority).join(row.text("image"));
+        let picture = path
+            .join(row.text("split"))
+            .join(majority)
+            .join(row.text("image"));
         if !picture.is_file() {
             data.skip(&row.place, "The picture is missing.");
             continue;
@@ -44,7 +53,10 @@ pub fn read(path: &Path) -> Result<Faces, DataError> {
         }
         label.iter_mut().for_each(|share| *share /= total);
         if label.iter().any(|share| *share > label[class.index()]) {
-            data.skip(&row.place, format!("The votes contradict the majority label `{majority}`."));
+            data.skip(
+                &row.place,
+                format!("The votes contradict the majority label `{majority}`."),
+            );
             continue;
         }
         data.faces.push(Face {

@@ -12,7 +12,10 @@ use super::{DataError, Face, Faces};
 pub fn read(path: &Path) -> Result<Faces, DataError> {
     let mut data = Faces::default();
     let below = folders(path)?;
-    if below.iter().any(|folder| expression_by_name(&name(folder)).is_some()) {
+    if below
+        .iter()
+        .any(|folder| expression_by_name(&name(folder)).is_some())
+    {
         classes(&mut data, path, "")?;
     } else {
         for split in below {
@@ -25,7 +28,10 @@ pub fn read(path: &Path) -> Result<Faces, DataError> {
 fn classes(data: &mut Faces, path: &Path, split: &str) -> Result<(), DataError> {
     for folder in folders(path)? {
         let Some(expression) = expression_by_name(&name(&folder)) else {
-            data.skip(name(&folder), "The folder's name is not one of the eight expressions.");
+            data.skip(
+                name(&folder),
+                "The folder's name is not one of the eight expressions.",
+            );
             continue;
         };
         let found = pictures(&folder)?;

@@ -13,7 +13,10 @@ use super::{DataError, Face, Faces};
 pub fn read(path: &Path) -> Result<Faces, DataError> {
     let mut data = Faces::default();
     let below = folders(path)?;
-    let splits: Vec<_> = below.iter().filter(|f| ["train", "test", "val"].contains(&name(f).as_str())).collect();
+    let splits: Vec<_> = below
+        .iter()
+        .filter(|f| ["train", "test", "val"].contains(&name(f).as_str()))
+        .collect();
     if splits.is_empty() {
         people(&mut data, path, "")?;
     }

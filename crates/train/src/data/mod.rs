@@ -1,12 +1,19 @@
 //! Data sets: labelled face pictures, read from the layouts in which they are published.
 
+pub mod affectnet;
 pub mod augment;
+pub mod clips;
 pub mod faces;
+pub mod fer2013;
 pub mod ferplus;
 pub mod folder;
 pub mod lfw;
+pub mod list;
 pub mod sample;
+pub mod summary;
 pub mod table;
+pub mod utkface;
+pub mod wiki;
 
 pub use faces::{DataError, Face, Faces, Gender, Skipped};
 
@@ -20,9 +27,17 @@ use serde::{Deserialize, Serialize};
 #[value(rename_all = "snake_case")]
 #[allow(missing_docs)] // see the readers
 pub enum Format {
+    Affectnet,
+    Afew,
+    Csv,
+    Fer2013,
     Ferplus,
     Folder,
+    ImdbWiki,
     Lfw,
+    Utkface,
+    Vgaf,
+    Vggface2,
 }
 
 impl Format {
@@ -32,9 +47,16 @@ impl Format {
     /// [`DataError`] if nothing can be read; single bad items are skipped and named in [`Faces::skipped`].
     pub fn read(self, path: &Path) -> Result<Faces, DataError> {
         match self {
+            Self::Affectnet => affectnet::read(path),
+            Self::Afew => clips::read_afew(path),
+            Self::Csv => list::read(path),
+            Self::Fer2013 => fer2013::read(path),
             Self::Ferplus => ferplus::read(path),
             Self::Folder => folder::read(path),
-            Self::Lfw => lfw::read(path),
+            Self::ImdbWiki => wiki::read(path),
+            Self::Lfw | Self::Vggface2 => lfw::read(path),
+            Self::Utkface => utkface::read(path),
+            Self::Vgaf => clips::read_vgaf(path),
         }
     }
 }

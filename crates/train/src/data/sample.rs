@@ -73,6 +73,17 @@ pub fn decode(path: &std::path::Path) -> Result<Pixels, SampleError> {
     })
 }
 
+/// The picture of a face.
+///
+/// # Errors
+/// [`SampleError::Decode`].
+pub fn picture(face: &Face) -> Result<Pixels, SampleError> {
+    match &face.inline {
+        Some(pixels) => Ok(pixels.as_ref().clone()),
+        None => decode(&face.path),
+    }
+}
+
 /// Appends the face's tensor to `planes`, channel by channel (`[3, size, size]`), changed by `augmentation`
 /// with the random numbers of `seed`, or as it is.
 ///
@@ -84,8 +95,10 @@ pub fn append(
     size: usize,
     augmentation: Option<(&Augmentation, u64)>,
 ) -> Result<(), SampleError> {
-    let mut picture = decode(&face.path)?;
-    let mut region = face.region.unwrap_or(Rect::of_image(picture.width, picture.height));
+    let mut picture = self::picture(face)?;
+    let mut region = face
+        .region
+        .unwrap_or(Rect::of_image(picture.width, picture.height));
     if let Some((augmentation, seed)) = augmentation {
         picture = augmentation.apply(&picture, &region, &mut ChaCha8Rng::seed_from_u64(seed));
         region = Rect::of_image(picture.width, picture.height);

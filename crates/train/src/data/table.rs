@@ -23,7 +23,11 @@ impl Row {
     /// The cell as a number.
     #[must_use]
     pub fn number(&self, column: &str) -> Option<f32> {
-        self.text(column).trim().parse().ok().filter(|n: &f32| n.is_finite())
+        self.text(column)
+            .trim()
+            .parse()
+            .ok()
+            .filter(|n: &f32| n.is_finite())
     }
 }
 
@@ -36,21 +40,33 @@ pub fn read(path: &Path, columns: &[&str]) -> Result<Vec<Row>, DataError> {
         path: path.to_owned(),
         why,
     };
-    let mut table = csv::ReaderBuilder::new().flexible(true).from_path(path).map_err(|e| {
-        if let csv::ErrorKind::Io(_) = e.kind() {
-            let csv::ErrorKind::Io(source) = e.into_kind() else { unreachable!("just matched") };
-            return DataError::File {
-                path: path.to_owned(),
-                source,
-            };
-        }
-        layout(e.to_string())
-    })?;
-    let header: Vec<String> =
-        table.headers().map_err(|e| layout(e.to_string()))?.iter().map(|h| h.trim().to_owned()).collect();
+    let mut table = csv::ReaderBuilder::new()
+        .flexible(true)
+        .from_path(path)
+        .map_err(|e| {
+            if let csv::ErrorKind::Io(_) = e.kind() {
+                let csv::ErrorKind::Io(source) = e.into_kind() else {
+                    unreachable!("just matched")
+                };
+                return DataError::File {
+                    path: path.to_owned(),
+                    source,
+                };
+            }
+            layout(e.to_string())
+        })?;
+    let header: Vec<String> = table
+        .headers()
+        .map_err(|e| layout(e.to_string()))?
+        .iter()
+        .map(|h| h.trim().to_owned())
+        .collect();
     for column in columns {
         if !header.iter().any(|h| h == column) {
-            return Err(layout(format!("the table has no column `{column}`, only {}.", header.join(", "))));
+            return Err(layout(format!(
+                "the table has no column `{column}`, only {}.",
+                header.join(", ")
+            )));
         }
     }
     let file = super::faces::name(path);
@@ -58,7 +74,11 @@ pub fn read(path: &Path, columns: &[&str]) -> Result<Vec<Row>, DataError> {
     for record in table.records() {
         let record = record.map_err(|e| layout(e.to_string()))?;
         let line = record.position().map_or(0, csv::Position::line);
-        let cells = header.iter().cloned().zip(record.iter().map(str::to_owned)).collect();
+        let cells = header
+            .iter()
+            .cloned()
+            .zip(record.iter().map(str::to_owned))
+            .collect();
         rows.push(Row {
             place: format!("{file}:{line}"),
             cells,

@@ -69,7 +69,9 @@ pub fn calibration_error(answers: &[(f32, bool)]) -> f64 {
     let total = answers.len().max(1) as f64;
     bins.iter()
         .filter(|bin| bin.0 > 0)
-        .map(|&(count, confidence, right)| (confidence - right as f64).abs() / count as f64 * (count as f64 / total))
+        .map(|&(count, confidence, right)| {
+            (confidence - right as f64).abs() / count as f64 * (count as f64 / total)
+        })
         .sum()
 }
 
@@ -90,7 +92,10 @@ mod tests {
     fn wilsons_interval_is_the_published_one() {
         // Wilson (1927) for 8 of 10, as in R's binom package: 0.4902, 0.9433.
         let rate = Rate::new(8, 10);
-        assert!((rate.low - 0.4902).abs() < 5e-4 && (rate.high - 0.9433).abs() < 5e-4, "{rate:?}");
+        assert!(
+            (rate.low - 0.4902).abs() < 5e-4 && (rate.high - 0.9433).abs() < 5e-4,
+            "{rate:?}"
+        );
         assert_eq!(Rate::new(0, 0).value, 0.0);
     }
 

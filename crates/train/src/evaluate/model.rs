@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use affect_core::expression::Expression;
 use affect_core::geometry::Rect;
-use affect_core::manifest::{Activation, Element, Manifest};
-use affect_core::preprocess::{Picture, Preprocessor, TensorMut};
-use affect_tflite::{Delegate, Interpreter, Model, Options, Runtime};
+use affect_core::manifest::{Activation, Manifest};
+use affect_core::preprocess::Picture;
+use affect_tflite::{Delegate, Options, Runtime};
+use affect_vision::{Detector, DetectorSettings, Engine, LoadedModel};
 use anyhow::{Context as _, bail};
 use burn::tensor::Device;
 
@@ -83,7 +84,10 @@ pub fn open_network(path: &Path, device: &Device) -> anyhow::Result<(Plan, Weigh
 /// # Errors
 /// If they do not.
 pub fn plan_of(weights: &Weights) -> anyhow::Result<Plan> {
-    let text = weights.about.get("architecture").context("The weights do not say which network they belong to.")?;
+    let text = weights
+        .about
+        .get("architecture")
+        .context("The weights do not say which network they belong to.")?;
     let architecture: Architecture =
         serde_json::from_str(text).context("The weights do not say which network they belong to.")?;
     let backbone = architecture.plan().map_err(anyhow::Error::msg)?;
@@ -122,114 +126,110 @@ fn ask_network(path: &Path, faces: &[&Face]) -> anyhow::Result<Run> {
 }
 
 fn ask_interpreter(folder: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Result<Run> {
-    let mut engine = Engine::open(folder, runtime)?;
+    let model = LoadedModel::open(folder)?;
+    let options = Options {
+        threads: 1,
+        delegate: Delegate::Xnnpack,
+    };
+    let mut engine = Engine::new(&Runtime::load(runtime)?, &model, &options)?;
+    let (mut heads, logits) = heads(&model.manifest);
     let (mut whole, mut invoke) = (Duration::ZERO, Duration::ZERO);
-    let mut answers = engine.heads.clone();
     for face in faces {
-        let picture = sample::decode(&face.path)?;
-        let region = face.region.unwrap_or(Rect::of_image(picture.width, picture.height));
+        let picture = sample::picture(face)?;
+        let region = face
+            .region
+            .unwrap_or(Rect::of_image(picture.width, picture.height));
         let picture = Picture::new(picture.width, picture.height, &picture.rgb)?;
         let started = Instant::now();
-        engine.fill(&picture, &region).with_context(|| face.path.display().to_string())?;
+        engine
+            .fill(&picture, &region)
+            .with_context(|| face.path.display().to_string())?;
         let before = Instant::now();
-        engine.interpreter.invoke()?;
+        engine.invoke()?;
         invoke += before.elapsed();
-        for (head, place) in answers.iter_mut().zip(&engine.places) {
-            let mut values = vec![0.0; place.1];
-            engine.interpreter.read_output(place.0, &mut values)?;
-            head.scores.push(if engine.logits { probabilities(&values) } else { values });
+        for (role, answers) in &mut heads {
+            let shape = model.manifest.output(role).map(|o| o.shape.iter().product());
+            let (Some(place), Some(length)) = (model.output(role), shape) else {
+                bail!("The manifest of `{}` has no output `{role}`.", folder.display());
+            };
+            let mut values = vec![0.0; length];
+            engine.read(place, &mut values)?;
+            answers
+                .scores
+                .push(if logits { probabilities(&values) } else { values });
         }
         whole += started.elapsed();
     }
     Ok(Run {
-        answers,
+        answers: heads.into_iter().map(|(_, answers)| answers).collect(),
         whole,
         invoke,
-        title: engine.manifest.id,
+        title: model.manifest.id,
     })
 }
 
-/// A model folder, ready to run.
-struct Engine {
-    manifest: Manifest,
-    interpreter: Interpreter,
-    preprocessor: Preprocessor,
-    heads: Vec<Answers>,
-    /// Per head: its output and the output's length.
-    places: Vec<(usize, usize)>,
-    logits: bool,
+/// What a model answers, with the role of each output; and whether the values are logits.
+fn heads(manifest: &Manifest) -> (Vec<(String, Answers)>, bool) {
+    let mut heads = Vec::new();
+    let mut head = |name: &str, role: &str, labels: Vec<String>, most_probable: usize| {
+        let answers = Answers {
+            head: name.to_owned(),
+            labels,
+            most_probable,
+            scores: Vec::new(),
+        };
+        heads.push((role.to_owned(), answers));
+    };
+    let mut logits = true;
+    if let Some(expression) = &manifest.expression {
+        let labels = expression.labels.iter().map(|l| l.name().to_owned()).collect();
+        head("expression", &expression.output, labels, 0);
+        logits = expression.activation == Activation::Softmax;
+    }
+    if let Some(attributes) = &manifest.attributes {
+        if let Some(age) = &attributes.age {
+            head("age", &age.output, Vec::new(), age.most_probable);
+        }
+        if let Some(gender) = &attributes.gender {
+            head("gender", &gender.output, Vec::new(), 0);
+        }
+        if let Some(ethnicity) = &attributes.ethnicity {
+            head("ethnicity", &ethnicity.output, ethnicity.labels.clone(), 0);
+        }
+    }
+    (heads, logits)
 }
 
-impl Engine {
-    fn open(folder: &Path, runtime: &Path) -> anyhow::Result<Self> {
-        let manifest = read_manifest(folder)?;
-        let path = folder.join(&manifest.file);
-        let model = Model::from_file(&path)?;
-        let found = crate::sha256(&std::fs::read(&path)?);
-        if found != manifest.sha256 {
-            bail!("{}: the SHA-256 is {found}, but the manifest says {}.", path.display(), manifest.sha256);
-        }
-        let options = Options {
-            threads: 1,
-            delegate: Delegate::Xnnpack,
-        };
-        let interpreter = Interpreter::new(&Runtime::load(runtime)?, &model, &options)?;
-        let mut heads = Vec::new();
-        let mut roles = Vec::new();
-        let mut head = |name: &str, role: &str, labels: Vec<String>, most_probable: usize| {
-            heads.push(Answers {
-                head: name.to_owned(),
-                labels,
-                most_probable,
-                scores: Vec::new(),
-            });
-            roles.push(role.to_owned());
-        };
-        let mut logits = true;
-        if let Some(expression) = &manifest.expression {
-            let labels = expression.labels.iter().map(|l| l.name().to_owned()).collect();
-            head("expression", &expression.output, labels, 0);
-            logits = expression.activation == Activation::Softmax;
-        }
-        if let Some(attributes) = &manifest.attributes {
-            if let Some(age) = &attributes.age {
-                head("age", &age.output, Vec::new(), age.most_probable);
-            }
-            if let Some(gender) = &attributes.gender {
-                head("gender", &gender.output, Vec::new(), 0);
-            }
-            if let Some(ethnicity) = &attributes.ethnicity {
-                head("ethnicity", &ethnicity.output, ethnicity.labels.clone(), 0);
-            }
-        }
-        let places = roles
+/// Finds the largest face of every picture, as the daemon would, and makes it the region to look at. Faces without
+/// one are left out; returns how many.
+///
+/// # Errors
+/// Whatever is wrong with the detector, the runtime library or a picture.
+pub fn detect(folder: &Path, faces: &mut Vec<Face>, runtime: &Path) -> anyhow::Result<usize> {
+    let model = LoadedModel::open(folder)?;
+    let settings = DetectorSettings {
+        score_threshold: 0.6,
+        nms_iou: 0.3,
+        min_face_px: 24.0,
+    };
+    let options = Options {
+        threads: 1,
+        delegate: Delegate::Xnnpack,
+    };
+    let mut detector = Detector::new(&Runtime::load(runtime)?, &model, &options, settings)?;
+    let before = faces.len();
+    for face in faces.iter_mut() {
+        let picture = sample::picture(face)?;
+        let picture = Picture::new(picture.width, picture.height, &picture.rgb)?;
+        let found = detector.detect(&picture)?;
+        let area = |rect: &Rect| rect.w * rect.h;
+        face.region = found
             .iter()
-            .map(|role| {
-                let tensor = manifest.output(role).map(|o| o.tensor.clone()).unwrap_or_default();
-                let place = model.outputs().iter().position(|o| o.name == tensor);
-                let place = place.with_context(|| format!("{} has no output `{tensor}`.", path.display()))?;
-                Ok((place, model.outputs()[place].len()))
-            })
-            .collect::<anyhow::Result<_>>()?;
-        Ok(Self {
-            preprocessor: Preprocessor::new(&manifest.input),
-            manifest,
-            interpreter,
-            heads,
-            places,
-            logits,
-        })
+            .map(|f| f.rect)
+            .max_by(|a, b| area(a).total_cmp(&area(b)));
     }
-
-    fn fill(&mut self, picture: &Picture<'_>, region: &Rect) -> anyhow::Result<()> {
-        let tensor = match self.manifest.input.element {
-            Element::Int8 => TensorMut::Int8(self.interpreter.input_mut(0)?),
-            Element::Uint8 => TensorMut::Uint8(self.interpreter.input_mut(0)?),
-            Element::Float32 => TensorMut::Float32(self.interpreter.input_mut(0)?),
-        };
-        self.preprocessor.fill(picture, region, tensor)?;
-        Ok(())
-    }
+    faces.retain(|face| face.region.is_some());
+    Ok(before - faces.len())
 }
 
 /// The manifest of a model folder.
@@ -246,7 +246,12 @@ pub fn read_manifest(folder: &Path) -> anyhow::Result<Manifest> {
 #[must_use]
 pub fn runtime_path() -> PathBuf {
     std::env::var_os("AFFECTD_TFLITE").map_or_else(
-        || PathBuf::from(format!("runtime/{}/libtensorflowlite_c.so", std::env::consts::ARCH)),
+        || {
+            PathBuf::from(format!(
+                "runtime/{}/libtensorflowlite_c.so",
+                std::env::consts::ARCH
+            ))
+        },
         PathBuf::from,
     )
 }

@@ -32,8 +32,13 @@ pub fn rank_1(embeddings: &[Vec<f32>], people: &[usize]) -> (f64, f64) {
         let right = probes
             .par_iter()
             .filter(|&&probe| {
-                let near = |a: &&usize, b: &&usize| dot(&unit[probe], &unit[**a]).total_cmp(&dot(&unit[probe], &unit[**b]));
-                gallery.iter().max_by(near).is_some_and(|found| people[*found] == people[probe])
+                let near = |a: &&usize, b: &&usize| {
+                    dot(&unit[probe], &unit[**a]).total_cmp(&dot(&unit[probe], &unit[**b]))
+                };
+                gallery
+                    .iter()
+                    .max_by(near)
+                    .is_some_and(|found| people[*found] == people[probe])
             })
             .count();
         right as f64 / probes.len().max(1) as f64
@@ -57,7 +62,13 @@ mod tests {
 
     #[test]
     fn people_far_apart_are_all_found_and_mixed_ones_are_not() {
-        let apart: Vec<Vec<f32>> = (0..12).map(|i| (0..4).map(|d| if d == i / 3 { 5.0 } else { 0.1 * i as f32 }).collect()).collect();
+        let apart: Vec<Vec<f32>> = (0..12)
+            .map(|i| {
+                (0..4)
+                    .map(|d| if d == i / 3 { 5.0 } else { 0.1 * i as f32 })
+                    .collect()
+            })
+            .collect();
         let people: Vec<usize> = (0..12).map(|i| i / 3).collect();
         assert_eq!(rank_1(&apart, &people).0, 1.0);
         let mixed: Vec<usize> = (0..12).map(|i| i % 4).collect();

@@ -116,12 +116,23 @@ pub fn report(run: &Run, data: &str, set: &Faces, faces: &[&Face], duplicates: u
 
 /// The places of a label among [`Expression::ALL`], for all labels of the model.
 fn places(answers: &Answers) -> Vec<Option<Expression>> {
-    answers.labels.iter().map(|label| expression_by_name(label)).collect()
+    answers
+        .labels
+        .iter()
+        .map(|label| expression_by_name(label))
+        .collect()
 }
 
 /// The best answer among the allowed expressions.
-fn best(scores: &[f32], places: &[Option<Expression>], allowed: &dyn Fn(Expression) -> bool) -> Option<(Expression, f32)> {
-    let known = scores.iter().zip(places).filter_map(|(s, p)| p.filter(|e| allowed(*e)).map(|e| (e, *s)));
+fn best(
+    scores: &[f32],
+    places: &[Option<Expression>],
+    allowed: &dyn Fn(Expression) -> bool,
+) -> Option<(Expression, f32)> {
+    let known = scores
+        .iter()
+        .zip(places)
+        .filter_map(|(s, p)| p.filter(|e| allowed(*e)).map(|e| (e, *s)));
     known.fold(None, |best: Option<(Expression, f32)>, (e, s)| match best {
         Some((_, most)) if most >= s => best,
         _ => Some((e, s)),
@@ -132,7 +143,10 @@ fn expression(answers: &Answers, faces: &[&Face], left_out: &mut Vec<String>) ->
     let places = places(answers);
     let in_model = |e: Expression| places.contains(&Some(e));
     let in_data = |e: Expression| faces.iter().any(|face| face.majority() == Some(e));
-    let shared: Vec<Expression> = Expression::ALL.into_iter().filter(|e| in_model(*e) && in_data(*e)).collect();
+    let shared: Vec<Expression> = Expression::ALL
+        .into_iter()
+        .filter(|e| in_model(*e) && in_data(*e))
+        .collect();
     if shared.is_empty() {
         return None;
     }
@@ -153,11 +167,15 @@ fn expression(answers: &Answers, faces: &[&Face], left_out: &mut Vec<String>) ->
                 pairs.push((index(label), index(answer)));
                 confidences.push((confidence, answer == label));
             }
-            if label != Expression::Contempt && let Some((answer, _)) = best(scores, &places, &not_contempt) {
+            if label != Expression::Contempt
+                && let Some((answer, _)) = best(scores, &places, &not_contempt)
+            {
                 seven.push(answer == label);
             }
         }
-        if let Some(label) = face.other_expression && let Some((answer, _)) = best(scores, &places, &not_contempt) {
+        if let Some(label) = face.other_expression
+            && let Some((answer, _)) = best(scores, &places, &not_contempt)
+        {
             other.push(answer == label);
         }
     }
@@ -167,7 +185,11 @@ fn expression(answers: &Answers, faces: &[&Face], left_out: &mut Vec<String>) ->
         accuracy: Rate::of(pairs.iter().map(|(label, answer)| label == answer)),
         seven: Rate::of(seven),
         seven_other_labels: (!other.is_empty()).then(|| Rate::of(other)),
-        recall: confusion.iter().enumerate().map(|(i, row)| Rate::new(row[i], row.iter().sum())).collect(),
+        recall: confusion
+            .iter()
+            .enumerate()
+            .map(|(i, row)| Rate::new(row[i], row.iter().sum()))
+            .collect(),
         confusion,
         calibration_error: calibration_error(&confidences),
     })
@@ -178,7 +200,9 @@ fn age_error(answers: &Answers, faces: &[&Face], chosen: &[usize]) -> Option<f64
         .iter()
         .filter_map(|&i| {
             let age = faces[i].age?;
-            Some(f64::from((expected_age(&answers.scores[i], answers.most_probable) - age).abs()))
+            Some(f64::from(
+                (expected_age(&answers.scores[i], answers.most_probable) - age).abs(),
+            ))
         })
         .collect();
     (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64)
@@ -191,7 +215,9 @@ fn rate(answers: &Answers, set: &Faces, faces: &[&Face], chosen: &[usize]) -> Op
             let (face, scores) = (faces[i], &answers.scores[i]);
             match answers.head.as_str() {
                 "gender" => face.gender.map(|g| (g == Gender::Male) == (scores[0] >= 0.5)),
-                "ethnicity" => face.ethnicity.map(|e| set.ethnicities.get(e) == answers.labels.get(argmax(scores))),
+                "ethnicity" => face
+                    .ethnicity
+                    .map(|e| set.ethnicities.get(e) == answers.labels.get(argmax(scores))),
                 _ => {
                     let places = places(answers);
                     let label = face.majority().filter(|l| places.contains(&Some(*l)))?;
@@ -207,7 +233,10 @@ fn groups(run: &Run, set: &Faces, faces: &[&Face]) -> Vec<Group> {
     let mut members: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (i, face) in faces.iter().enumerate() {
         if let Some(gender) = face.gender {
-            members.entry(format!("gender {gender:?}").to_lowercase()).or_default().push(i);
+            members
+                .entry(format!("gender {gender:?}").to_lowercase())
+                .or_default()
+                .push(i);
         }
         if let Some(name) = face.ethnicity.and_then(|e| set.ethnicities.get(e)) {
             members.entry(format!("ethnicity {name}")).or_default().push(i);
@@ -248,7 +277,11 @@ impl Report {
     pub fn markdown(&self) -> String {
         let mut text = format!("## {} on {}\n\n{} faces", self.model, self.data, self.faces);
         if self.duplicates_left_out > 0 {
-            let _ = write!(text, "; {} that are also in another split are left out", self.duplicates_left_out);
+            let _ = write!(
+                text,
+                "; {} that are also in another split are left out",
+                self.duplicates_left_out
+            );
         }
         text.push_str(".\n");
         for what in &self.left_out {
@@ -266,12 +299,29 @@ impl Report {
         };
         text.push_str("\n| figure | value (95 % interval) |\n|---|---|\n");
         if let Some(e) = &self.expression {
-            let _ = writeln!(text, "| expression, {} classes | {} |", e.labels.len(), percent(&e.accuracy));
-            let _ = writeln!(text, "| expression, 7 classes, using only their scores | {} |", percent(&e.seven));
+            let _ = writeln!(
+                text,
+                "| expression, {} classes | {} |",
+                e.labels.len(),
+                percent(&e.accuracy)
+            );
+            let _ = writeln!(
+                text,
+                "| expression, 7 classes, using only their scores | {} |",
+                percent(&e.seven)
+            );
             if let Some(other) = &e.seven_other_labels {
-                let _ = writeln!(text, "| expression, 7 classes, the set's second labels | {} |", percent(other));
+                let _ = writeln!(
+                    text,
+                    "| expression, 7 classes, the set's second labels | {} |",
+                    percent(other)
+                );
             }
-            let _ = writeln!(text, "| expected calibration error | {:.3} |", e.calibration_error);
+            let _ = writeln!(
+                text,
+                "| expected calibration error | {:.3} |",
+                e.calibration_error
+            );
         }
         if let Some(error) = self.age_error {
             let _ = writeln!(text, "| age, mean absolute error | {error:.2} years |");
@@ -282,16 +332,34 @@ impl Report {
             }
         }
         if let Some((mean, deviation)) = self.rank_1 {
-            let _ = writeln!(text, "| rank-1 | {:.2} ± {:.2} % |", mean * 100.0, deviation * 100.0);
+            let _ = writeln!(
+                text,
+                "| rank-1 | {:.2} ± {:.2} % |",
+                mean * 100.0,
+                deviation * 100.0
+            );
         }
-        let _ = writeln!(text, "| whole time for a face ÷ bare invoke | {:.2} |", self.time_ratio);
+        let _ = writeln!(
+            text,
+            "| whole time for a face ÷ bare invoke | {:.2} |",
+            self.time_ratio
+        );
         if let Some(e) = &self.expression {
-            let _ = write!(text, "\n| label ↓ answer → | {} | recall |\n|---|", e.labels.join(" | "));
+            let _ = write!(
+                text,
+                "\n| label ↓ answer → | {} | recall |\n|---|",
+                e.labels.join(" | ")
+            );
             text.push_str(&"---|".repeat(e.labels.len() + 1));
             text.push('\n');
             for ((label, row), recall) in e.labels.iter().zip(&e.confusion).zip(&e.recall) {
                 let row: Vec<String> = row.iter().map(usize::to_string).collect();
-                let _ = writeln!(text, "| {label} | {} | {:.1} % |", row.join(" | "), recall.value * 100.0);
+                let _ = writeln!(
+                    text,
+                    "| {label} | {} | {:.1} % |",
+                    row.join(" | "),
+                    recall.value * 100.0
+                );
             }
         }
         if !self.groups.is_empty() {
@@ -302,12 +370,23 @@ impl Report {
                     .iter()
                     .map(|(head, figure)| match group.intervals.get(head) {
                         Some((low, high)) => {
-                            format!("{head} {:.1} % ({:.1}–{:.1})", figure * 100.0, low * 100.0, high * 100.0)
+                            format!(
+                                "{head} {:.1} % ({:.1}–{:.1})",
+                                figure * 100.0,
+                                low * 100.0,
+                                high * 100.0
+                            )
                         }
                         None => format!("{head} {figure:.2} years"),
                     })
                     .collect();
-                let _ = writeln!(text, "| {} | {} | {} |", group.name, group.faces, figures.join(", "));
+                let _ = writeln!(
+                    text,
+                    "| {} | {} | {} |",
+                    group.name,
+                    group.faces,
+                    figures.join(", ")
+                );
             }
         }
         text

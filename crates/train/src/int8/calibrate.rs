@@ -29,7 +29,10 @@ pub struct Ranges {
 }
 
 impl Range {
-    const NONE: Self = Self { least: 0.0, most: 0.0 };
+    const NONE: Self = Self {
+        least: 0.0,
+        most: 0.0,
+    };
 
     fn see(&mut self, tensor: &Tensor<4>) {
         self.least = self.least.min(tensor.clone().min().into_scalar::<f32>());
@@ -78,7 +81,14 @@ fn parts(pictures: &Tensor<4>) -> Vec<Tensor<4>> {
     let [count, channels, height, width] = pictures.dims();
     (0..count)
         .step_by(TOGETHER)
-        .map(|from| pictures.clone().slice([from..(from + TOGETHER).min(count), 0..channels, 0..height, 0..width]))
+        .map(|from| {
+            pictures.clone().slice([
+                from..(from + TOGETHER).min(count),
+                0..channels,
+                0..height,
+                0..width,
+            ])
+        })
         .collect()
 }
 
@@ -87,7 +97,11 @@ fn parts(pictures: &Tensor<4>) -> Vec<Tensor<4>> {
 pub fn weight_scales(kernel: &Array, per_channel: bool) -> Vec<f32> {
     let slices = if per_channel { kernel.shape[0] } else { 1 };
     let largest = |values: &[f32]| values.iter().fold(1e-8f32, |most, v| most.max(v.abs()));
-    kernel.values.chunks_exact(kernel.values.len() / slices).map(|slice| largest(slice) / 127.0).collect()
+    kernel
+        .values
+        .chunks_exact(kernel.values.len() / slices)
+        .map(|slice| largest(slice) / 127.0)
+        .collect()
 }
 
 /// The stored numbers of a kernel.
@@ -95,7 +109,13 @@ pub fn weight_scales(kernel: &Array, per_channel: bool) -> Vec<f32> {
 pub fn stored(kernel: &Array, scales: &[f32]) -> Vec<i8> {
     let each = kernel.values.len() / scales.len();
     let slices = kernel.values.chunks_exact(each).zip(scales);
-    slices.flat_map(|(slice, scale)| slice.iter().map(move |v| (v / scale).round().clamp(-127.0, 127.0) as i8)).collect()
+    slices
+        .flat_map(|(slice, scale)| {
+            slice
+                .iter()
+                .map(move |v| (v / scale).round().clamp(-127.0, 127.0) as i8)
+        })
+        .collect()
 }
 
 /// Whether a step's kernel has a scale per channel. A single logit has one channel.
@@ -110,7 +130,9 @@ pub fn rounded_weights(plan: &Plan, weights: &Weights) -> Weights {
     let mut rounded = weights.clone();
     for step in &plan.steps {
         let name = format!("{}.kernel", step.name);
-        let Some(kernel) = weights.find(&name) else { continue };
+        let Some(kernel) = weights.find(&name) else {
+            continue;
+        };
         let scales = weight_scales(kernel, per_channel(&step.operation));
         let each = kernel.values.len() / scales.len();
         let values = stored(kernel, &scales).into_iter().enumerate();
@@ -139,12 +161,18 @@ pub fn correct_biases(
     let plan = float.plan();
     let mut corrected = weights.clone();
     let exact_in = parts(pictures);
-    let coarse_in = exact_in.iter().map(|x| vec![coarse(x.clone(), &ranges.values[0].quantised())]).collect();
+    let coarse_in = exact_in
+        .iter()
+        .map(|x| vec![coarse(x.clone(), &ranges.values[0].quantised())])
+        .collect();
     let mut exact: Vec<Vec<Tensor<4>>> = exact_in.into_iter().map(|x| vec![x]).collect();
     let mut approximate: Vec<Vec<Tensor<4>>> = coarse_in;
     for (index, step) in plan.steps.iter().enumerate() {
         let exact_out: Vec<_> = exact.iter().map(|known| float.linear(index, known)).collect();
-        let mut coarse_out: Vec<_> = approximate.iter().map(|known| rounded.linear(index, known)).collect();
+        let mut coarse_out: Vec<_> = approximate
+            .iter()
+            .map(|known| rounded.linear(index, known))
+            .collect();
         if let Some(bias) = weights.find(&format!("{}.bias", step.name)) {
             let correction = mean_difference(&exact_out, &coarse_out);
             let channels = bias.values.len();
@@ -152,7 +180,12 @@ pub fn correct_biases(
             for value in &mut coarse_out {
                 *value = value.clone() + shift.clone();
             }
-            let values = bias.values.iter().zip(&correction.values).map(|(b, c)| b + c).collect();
+            let values = bias
+                .values
+                .iter()
+                .zip(&correction.values)
+                .map(|(b, c)| b + c)
+                .collect();
             corrected.insert(
                 format!("{}.bias", step.name),
                 Array {
@@ -169,7 +202,10 @@ pub fn correct_biases(
             if stands_alone(activation) {
                 value = coarse(value, &ranges.before[index].quantised());
             }
-            known.push(coarse(activation.apply(value), &ranges.values[index + 1].quantised()));
+            known.push(coarse(
+                activation.apply(value),
+                &ranges.values[index + 1].quantised(),
+            ));
         }
         forget(plan, index, &mut exact);
         forget(plan, index, &mut approximate);
@@ -182,7 +218,9 @@ fn forget(plan: &Plan, done: usize, streams: &mut [Vec<Tensor<4>>]) {
     let needed = |value: usize| {
         plan.steps[done + 1..].iter().any(|step| {
             let other = match step.operation {
-                Operation::Add(other) | Operation::AddToFirst(other) | Operation::Scale(other, _) => Some(other),
+                Operation::Add(other) | Operation::AddToFirst(other) | Operation::Scale(other, _) => {
+                    Some(other)
+                }
                 _ => None,
             };
             step.from == value || other == Some(value)
@@ -220,7 +258,10 @@ fn mean_difference(exact: &[Tensor<4>], approximate: &[Tensor<4>]) -> Array {
 /// What int8 leaves of a value.
 fn coarse(value: Tensor<4>, quantised: &Quantised) -> Tensor<4> {
     let (scale, zero) = (quantised.scale[0], quantised.zero_point[0] as f32);
-    ((value / scale).round() + zero).clamp(-128.0, 127.0).sub_scalar(zero).mul_scalar(scale)
+    ((value / scale).round() + zero)
+        .clamp(-128.0, 127.0)
+        .sub_scalar(zero)
+        .mul_scalar(scale)
 }
 
 /// The value of a head on pictures, for comparing float and int8.

@@ -16,7 +16,12 @@ const PICTURES: usize = 64;
 ///
 /// # Errors
 /// If the library or the file cannot be used, or XNNPACK does not take every operator.
-pub fn compare(exported: &Exported, pictures: &[f32], runtime: &Path, device: &Device) -> anyhow::Result<Vec<String>> {
+pub fn compare(
+    exported: &Exported,
+    pictures: &[f32],
+    runtime: &Path,
+    device: &Device,
+) -> anyhow::Result<Vec<String>> {
     let size = exported.plan.size;
     let each = 3 * size * size;
     let network = Network::new(exported.plan.clone(), &exported.folded, device)?;
@@ -29,7 +34,10 @@ pub fn compare(exported: &Exported, pictures: &[f32], runtime: &Path, device: &D
     let mut lines = Vec::new();
     if let Some(delegation) = interpreter.delegation() {
         let (taken, of) = (delegation.operators_delegated, delegation.operators_total);
-        anyhow::ensure!(taken == of, "XNNPACK takes only {taken} of {of} operators of this file.");
+        anyhow::ensure!(
+            taken == of,
+            "XNNPACK takes only {taken} of {of} operators of this file."
+        );
         lines.push(format!("XNNPACK takes {taken} of {of} operators."));
     }
     let heads = &exported.plan.heads;
@@ -38,13 +46,20 @@ pub fn compare(exported: &Exported, pictures: &[f32], runtime: &Path, device: &D
     let count = (pictures.len() / each).min(PICTURES);
     for picture in pictures.chunks_exact(each).take(count) {
         let tensor = TensorData::new(picture.to_vec(), [1, 3, size, size]);
-        let float: Vec<Vec<f32>> =
-            network.forward(Tensor::from_data(tensor, device)).into_iter().map(values).collect();
+        let float: Vec<Vec<f32>> = network
+            .forward(Tensor::from_data(tensor, device))
+            .into_iter()
+            .map(values)
+            .collect();
         stored_input(picture, size, exported, interpreter.input_mut(0)?);
         interpreter.invoke()?;
         for (head, exact) in float.iter().enumerate() {
             let mut found = vec![0.0; exact.len()];
-            let place = model.outputs().iter().position(|o| o.name == heads[head].name).unwrap_or(head);
+            let place = model
+                .outputs()
+                .iter()
+                .position(|o| o.name == heads[head].name)
+                .unwrap_or(head);
             interpreter.read_output(place, &mut found)?;
             same[head] += usize::from(if exact.len() == 1 {
                 (exact[0] >= 0.0) == (found[0] >= 0.0)

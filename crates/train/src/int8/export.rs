@@ -47,7 +47,9 @@ pub enum ExportError {
     #[error(transparent)]
     Weights(#[from] WeightError),
     /// Too few pictures.
-    #[error("{found} calibration picture(s) are too few: at least {LEAST_PICTURES} are needed, some hundreds of different people are good.")]
+    #[error(
+        "{found} calibration picture(s) are too few: at least {LEAST_PICTURES} are needed, some hundreds of different people are good."
+    )]
     Calibration {
         /// How many there were.
         found: usize,
@@ -68,7 +70,11 @@ pub fn export(
     options: &Options,
     device: &Device,
 ) -> Result<Exported, ExportError> {
-    if let Some(head) = plan.heads.iter().find(|head| ["identity", "embedding"].contains(&head.name.as_str())) {
+    if let Some(head) = plan
+        .heads
+        .iter()
+        .find(|head| ["identity", "embedding"].contains(&head.name.as_str()))
+    {
         return Err(ExportError::Identity(head.name.clone()));
     }
     let (plan, folded) = fold(plan, weights)?;
@@ -77,14 +83,21 @@ pub fn export(
     if count < LEAST_PICTURES {
         return Err(ExportError::Calibration { found: count });
     }
-    let data = TensorData::new(pictures[..count * each].to_vec(), [count, 3, plan.size, plan.size]);
+    let data = TensorData::new(
+        pictures[..count * each].to_vec(),
+        [count, 3, plan.size, plan.size],
+    );
     let pictures: Tensor<4> = Tensor::from_data(data, device);
 
     let float = Network::new(plan.clone(), &folded, device)?;
     let mut ranges = calibrate::ranges(&float, &pictures);
     let pixels = |pixel: f32| {
         let input = &options.input;
-        input.mean.iter().zip(&input.std).map(move |(mean, std)| (pixel - mean) / std)
+        input
+            .mean
+            .iter()
+            .zip(&input.std)
+            .map(move |(mean, std)| (pixel - mean) / std)
     };
     // Every pixel value must fit, not only those of the calibration pictures.
     ranges.values[0] = calibrate::Range {
@@ -145,7 +158,12 @@ impl<'a> Drawing<'a> {
         for index in 0..self.plan.steps.len() {
             self.step(index)?;
         }
-        self.graph.outputs = self.plan.heads.iter().map(|head| self.places[head.value]).collect();
+        self.graph.outputs = self
+            .plan
+            .heads
+            .iter()
+            .map(|head| self.places[head.value])
+            .collect();
         Ok(self.graph)
     }
 
@@ -175,13 +193,20 @@ impl<'a> Drawing<'a> {
                     fused: fused(activated),
                     per_channel: per_channel(&step.operation),
                 };
-                let kernel = self.weights.get(&format!("{name}.kernel"), &[d.outputs, d.inputs])?.clone();
+                let kernel = self
+                    .weights
+                    .get(&format!("{name}.kernel"), &[d.outputs, d.inputs])?
+                    .clone();
                 let inputs = self.layer(name, x, &kernel, 0, per_channel(&step.operation))?;
                 (self.graph.node(kind, &inputs, entry), 1, d.outputs)
             }
             Operation::Add(other) => {
                 let entry = activation(&label, side, channels, out);
-                (self.graph.node(Kind::Add, &[x, self.places[other]], entry), side, channels)
+                (
+                    self.graph.node(Kind::Add, &[x, self.places[other]], entry),
+                    side,
+                    channels,
+                )
             }
             Operation::AddToFirst(other) => {
                 let padded = self.more_channels(name, other, channels, side);
@@ -190,7 +215,17 @@ impl<'a> Drawing<'a> {
             }
             Operation::Scale(other, _) => {
                 let entry = activation(&label, side, channels, out);
-                (self.graph.node(Kind::Mul, &[x, self.places[other]], entry), side, channels)
+                (
+                    self.graph.node(
+                        Kind::Mul {
+                            fused: fused(activated),
+                        },
+                        &[x, self.places[other]],
+                        entry,
+                    ),
+                    side,
+                    channels,
+                )
             }
             Operation::Squeeze => (self.mean(&label, x, channels, true, out), 1, channels),
             Operation::Mean => (self.mean(&label, x, channels, false, out), 1, channels),
@@ -233,7 +268,14 @@ impl<'a> Drawing<'a> {
     }
 
     /// Input, kernel and bias of a layer.
-    fn layer(&mut self, name: &str, x: i32, kernel: &Array, axis: i32, each: bool) -> Result<[i32; 3], WeightError> {
+    fn layer(
+        &mut self,
+        name: &str,
+        x: i32,
+        kernel: &Array,
+        axis: i32,
+        each: bool,
+    ) -> Result<[i32; 3], WeightError> {
         let scales = weight_scales(kernel, each);
         let numbers = stored(kernel, &scales);
         let shape = kernel.shape.clone();
@@ -318,22 +360,44 @@ impl<'a> Drawing<'a> {
     ) -> i32 {
         // The scale that the kernels of this operator insist on.
         let unit = Quantised::whole(1.0 / 256.0, -128);
-        let sigmoid = if which == Activation::Sigmoid { name.to_owned() } else { format!("{name}/sigmoid") };
-        let gate = self.graph.node(Kind::Logistic, &[x], activation(&sigmoid, side, channels, unit));
+        let sigmoid = if which == Activation::Sigmoid {
+            name.to_owned()
+        } else {
+            format!("{name}/sigmoid")
+        };
+        let gate = self
+            .graph
+            .node(Kind::Logistic, &[x], activation(&sigmoid, side, channels, unit));
         if which == Activation::Sigmoid {
             return gate;
         }
-        self.graph.node(Kind::Mul, &[x, gate], activation(name, side, channels, after))
+        self.graph.node(
+            Kind::Mul { fused: Fused::None },
+            &[x, gate],
+            activation(name, side, channels, after),
+        )
     }
 
     /// PyTorch's symmetric border before a convolution with stride.
-    fn pad_border(&mut self, name: &str, x: i32, side: usize, channels: usize, (a, b): (usize, usize)) -> i32 {
+    fn pad_border(
+        &mut self,
+        name: &str,
+        x: i32,
+        side: usize,
+        channels: usize,
+        (a, b): (usize, usize),
+    ) -> i32 {
         let (a, b) = (a as i32, b as i32);
         let amounts = self.integers(&format!("{name}/border"), &[0, 0, a, b, a, b, 0, 0], vec![4, 2]);
         let quantised = self.graph.at(x).quantised.clone();
         let entry = Entry {
             quantised,
-            ..activation(&format!("{name}/padded"), side + (a + b) as usize, channels, Quantised::whole(1.0, 0))
+            ..activation(
+                &format!("{name}/padded"),
+                side + (a + b) as usize,
+                channels,
+                Quantised::whole(1.0, 0),
+            )
         };
         self.graph.node(Kind::Pad, &[x, amounts], entry)
     }
@@ -345,11 +409,20 @@ impl<'a> Drawing<'a> {
             return x;
         }
         let more = (channels - few) as i32;
-        let amounts = self.integers(&format!("{name}/channels"), &[0, 0, 0, 0, 0, 0, 0, more], vec![4, 2]);
+        let amounts = self.integers(
+            &format!("{name}/channels"),
+            &[0, 0, 0, 0, 0, 0, 0, more],
+            vec![4, 2],
+        );
         let quantised = self.graph.at(x).quantised.clone();
         let entry = Entry {
             quantised,
-            ..activation(&format!("{name}/widened"), side, channels, Quantised::whole(1.0, 0))
+            ..activation(
+                &format!("{name}/widened"),
+                side,
+                channels,
+                Quantised::whole(1.0, 0),
+            )
         };
         self.graph.node(Kind::Pad, &[x, amounts], entry)
     }

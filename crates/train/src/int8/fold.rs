@@ -1,6 +1,5 @@
 //! Folds batch norm into the convolution before it.
 
-use crate::network::EPSILON;
 use crate::network::plan::{Operation, Plan};
 use crate::weights::{Array, WeightError, Weights};
 
@@ -11,6 +10,7 @@ use crate::weights::{Array, WeightError, Weights};
 pub fn fold(plan: &Plan, weights: &Weights) -> Result<(Plan, Weights), WeightError> {
     let (mut plan, mut folded) = (plan.clone(), Weights::default());
     folded.about.clone_from(&weights.about);
+    let epsilon = plan.epsilon as f32;
     for step in &mut plan.steps {
         let name = |part: &str| format!("{}.{part}", step.name);
         match &mut step.operation {
@@ -26,7 +26,7 @@ pub fn fold(plan: &Plan, weights: &Weights) -> Result<(Plan, Weights), WeightErr
                     let (mean, variance) = (part("mean")?, part("variance")?);
                     let each = kernel.values.len() / c.outputs;
                     for (channel, values) in kernel.values.chunks_exact_mut(each).enumerate() {
-                        let scale = gamma[channel] / (variance[channel] + EPSILON as f32).sqrt();
+                        let scale = gamma[channel] / (variance[channel] + epsilon).sqrt();
                         values.iter_mut().for_each(|v| *v *= scale);
                         bias.values[channel] = beta[channel] - mean[channel] * scale;
                     }
@@ -38,7 +38,10 @@ pub fn fold(plan: &Plan, weights: &Weights) -> Result<(Plan, Weights), WeightErr
                 folded.insert(name("bias"), bias);
             }
             Operation::Dense(d) => {
-                folded.insert(name("kernel"), weights.get(&name("kernel"), &[d.outputs, d.inputs])?.clone());
+                folded.insert(
+                    name("kernel"),
+                    weights.get(&name("kernel"), &[d.outputs, d.inputs])?.clone(),
+                );
                 folded.insert(name("bias"), weights.get(&name("bias"), &[d.outputs])?.clone());
             }
             _ => {}

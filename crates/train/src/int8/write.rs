@@ -130,10 +130,14 @@ impl File<'_> {
 
     fn node(&mut self, node: &Node) -> Table {
         let code = node.kind.code();
-        let place = self.codes.iter().position(|known| *known == code).unwrap_or_else(|| {
-            self.codes.push(code);
-            self.codes.len() - 1
-        });
+        let place = self
+            .codes
+            .iter()
+            .position(|known| *known == code)
+            .unwrap_or_else(|| {
+                self.codes.push(code);
+                self.codes.len() - 1
+            });
         let b = &mut self.builder;
         let inputs = b.create_vector(&node.inputs);
         let outputs = b.create_vector(&node.outputs);
@@ -160,7 +164,10 @@ impl File<'_> {
                 8
             }
             Kind::Add => 11,
-            Kind::Mul => 21,
+            Kind::Mul { fused } => {
+                b.push_slot::<i8>(slot(0), fused as i8, 0);
+                21
+            }
             Kind::Logistic => 0,
             Kind::Mean { keep_dims } => {
                 b.push_slot::<bool>(slot(0), keep_dims, false);
@@ -183,8 +190,10 @@ impl File<'_> {
     /// Names for inputs and outputs, as tools that call models by signature expect.
     fn signature(&mut self, graph: &Graph) -> Table {
         let names = |file: &mut Self, places: &[i32]| {
-            let tables: Vec<Table> =
-                places.iter().map(|place| file.named(&graph.at(*place).name, *place as u32)).collect();
+            let tables: Vec<Table> = places
+                .iter()
+                .map(|place| file.named(&graph.at(*place).name, *place as u32))
+                .collect();
             file.builder.create_vector(&tables)
         };
         let inputs = names(self, &graph.inputs);

@@ -4,8 +4,10 @@
 //! (docs/decisions/0005-training-framework.md).
 
 pub mod architecture;
+pub mod efficientnet;
 pub mod mobilenet;
 pub mod plan;
+pub mod rexnet;
 
 use burn::module::{Module, Param, ParamId, RunningState};
 use burn::nn::BatchNorm;
@@ -16,9 +18,6 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::weights::{Array, WeightError, Weights};
 use plan::{Activation, Convolution, Dense, Operation, Plan, Value};
-
-/// Batch norm's ε, as in Keras' MobileNet and EfficientNet.
-pub const EPSILON: f64 = 1e-3;
 
 /// A network with its weights, on a device.
 #[derive(Module, Debug)]
@@ -131,7 +130,10 @@ impl Network {
     }
 
     fn compute(&self, index: usize, values: &[Tensor<4>]) -> Tensor<4> {
-        self.plan.steps[index].operation.activation().apply(self.linear(index, values))
+        self.plan.steps[index]
+            .operation
+            .activation()
+            .apply(self.linear(index, values))
     }
 
     /// Everything that is stored, by name; batch norm's running statistics included.
@@ -222,7 +224,7 @@ impl Layer {
                         running_mean: state("mean", 3)?,
                         running_var: state("variance", 4)?,
                         momentum: 0.1,
-                        epsilon: EPSILON,
+                        epsilon: plan.epsilon,
                     });
                 } else {
                     layer.bias = Some(vector("bias", 1, c.outputs)?);
@@ -293,11 +295,16 @@ fn pointwise(kernel: &Tensor<4>, input: Tensor<4>) -> Tensor<4> {
     let [batch, inputs, height, width] = input.dims();
     let outputs = kernel.dims()[0];
     if height * width >= 100 {
-        let kernel = kernel.clone().reshape([1, outputs, inputs]).expand([batch, outputs, inputs]);
+        let kernel = kernel
+            .clone()
+            .reshape([1, outputs, inputs])
+            .expand([batch, outputs, inputs]);
         let flat = input.reshape([batch, inputs, height * width]);
         kernel.matmul(flat).reshape([batch, outputs, height, width])
     } else {
-        let pixels = input.permute([0, 2, 3, 1]).reshape([batch * height * width, inputs]);
+        let pixels = input
+            .permute([0, 2, 3, 1])
+            .reshape([batch * height * width, inputs]);
         let kernel = kernel.clone().reshape([outputs, inputs]).transpose();
         let result = pixels.matmul(kernel).reshape([batch, height, width, outputs]);
         result.permute([0, 3, 1, 2])

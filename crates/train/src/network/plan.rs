@@ -21,6 +21,8 @@ pub struct Plan {
     pub embedding: Value,
     /// Length of the embedding.
     pub features: usize,
+    /// Batch norm's ε: 0.001 in Keras.
+    pub epsilon: f64,
     /// What the network answers.
     pub heads: Vec<Head>,
 }
@@ -161,6 +163,7 @@ impl Plan {
             steps: Vec::new(),
             embedding: 0,
             features: 0,
+            epsilon: 1e-3,
             heads: Vec::new(),
         }
     }

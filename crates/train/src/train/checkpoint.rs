@@ -74,7 +74,11 @@ pub fn save(
     optimiser: &ModuleOptimizer,
     state: &State,
 ) -> Result<(), CheckpointError> {
-    let (place, part, old) = (folder(out), out.join("checkpoint.part"), out.join("checkpoint.old"));
+    let (place, part, old) = (
+        folder(out),
+        out.join("checkpoint.part"),
+        out.join("checkpoint.old"),
+    );
     let broken = |why: String| CheckpointError::Broken {
         path: part.clone(),
         why,
@@ -109,7 +113,9 @@ pub fn load(
     recipe: &str,
     optimiser: ModuleOptimizer,
 ) -> Result<Option<(Weights, ModuleOptimizer, State)>, CheckpointError> {
-    let place = [folder(out), out.join("checkpoint.old")].into_iter().find(|place| place.is_dir());
+    let place = [folder(out), out.join("checkpoint.old")]
+        .into_iter()
+        .find(|place| place.is_dir());
     let Some(place) = place else { return Ok(None) };
     let broken = |why: String| CheckpointError::Broken {
         path: place.clone(),
@@ -122,7 +128,8 @@ pub fn load(
         return Err(broken("it was made with another recipe or seed".to_owned()));
     }
     let weights = Weights::read(&place.join(WEIGHTS)).map_err(|e| broken(e.to_string()))?;
-    let optimiser =
-        optimiser.load(place.join(OPTIMISER)).map_err(|e| broken(format!("{OPTIMISER}: {e}")))?;
+    let optimiser = optimiser
+        .load(place.join(OPTIMISER))
+        .map_err(|e| broken(format!("{OPTIMISER}: {e}")))?;
     Ok(Some((weights, optimiser, state)))
 }

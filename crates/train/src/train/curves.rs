@@ -31,7 +31,10 @@ pub fn write(out: &Path, points: &[Point]) -> anyhow::Result<()> {
     }
     text += "\n";
     for point in points {
-        text += &format!("{},{},{:.0},{:.5}", point.epoch, point.phase, point.seconds, point.train_loss);
+        text += &format!(
+            "{},{},{:.0},{:.5}",
+            point.epoch, point.phase, point.seconds, point.train_loss
+        );
         for (_, loss, figure) in &point.validation {
             text += &format!(",{loss:.5},{figure:.5}");
         }
@@ -52,8 +55,9 @@ fn draw(svg: &mut String, points: &[Point]) -> anyhow::Result<()> {
     let series = |value: &dyn Fn(&Point) -> f64| -> Vec<(f64, f64)> {
         points.iter().map(|p| (p.epoch as f64, value(p))).collect()
     };
-    let heads: Vec<String> =
-        points.first().map_or_else(Vec::new, |p| p.validation.iter().map(|v| v.0.clone()).collect());
+    let heads: Vec<String> = points
+        .first()
+        .map_or_else(Vec::new, |p| p.validation.iter().map(|v| v.0.clone()).collect());
     let mut losses = vec![("training".to_owned(), series(&|p| p.train_loss))];
     let mut figures = Vec::new();
     for (place, head) in heads.iter().enumerate() {

@@ -68,10 +68,17 @@ pub struct Outcome {
 /// Whatever is wrong with the recipe, the data, the weights or the disk; a loss that is no number.
 pub fn train(places: &Places) -> anyhow::Result<Outcome> {
     let recipe = Recipe::read(&places.recipe)?;
-    let data = recipe.data.iter().map(|s| read(s, &places.data)).collect::<anyhow::Result<Vec<_>>>()?;
+    let data = recipe
+        .data
+        .iter()
+        .map(|s| read(s, &places.data))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let validation = read(&recipe.validation, &places.data)?;
-    let groups: Vec<Vec<&Face>> =
-        data.iter().zip(&recipe.data).map(|(faces, source)| chosen(faces, source)).collect();
+    let groups: Vec<Vec<&Face>> = data
+        .iter()
+        .zip(&recipe.data)
+        .map(|(faces, source)| chosen(faces, source))
+        .collect();
     let judged = chosen(&validation, &recipe.validation);
     let every: Vec<&Face> = groups.iter().flatten().copied().collect();
     let most = |of: fn(&Faces) -> usize| data.iter().map(of).max().unwrap_or(0);
@@ -80,9 +87,18 @@ pub fn train(places: &Places) -> anyhow::Result<Outcome> {
         ethnicities: most(|d| d.ethnicities.len()),
     };
     let targets = Target::of_stage(&recipe, &every, &names)?;
-    log::info!("{} training pictures, {} for validation.", every.len(), judged.len());
+    log::info!(
+        "{} training pictures, {} for validation.",
+        every.len(),
+        judged.len()
+    );
 
     let mut run = Run::begin(places, &recipe, targets)?;
+    run.ethnicities = data
+        .iter()
+        .map(|d| d.ethnicities.join(", "))
+        .max_by_key(String::len)
+        .unwrap_or_default();
     while run.state.epoch < recipe.epochs() {
         if !run.epoch(&groups, &judged)? {
             break;
@@ -112,7 +128,9 @@ fn chosen<'a>(faces: &'a Faces, source: &Source) -> Vec<&'a Face> {
     chosen.retain(|face| !face.known_duplicate);
     if source.limit > 0 && chosen.len() > source.limit {
         let every = chosen.len() as f64 / source.limit as f64;
-        chosen = (0..source.limit).map(|i| chosen[(i as f64 * every) as usize]).collect();
+        chosen = (0..source.limit)
+            .map(|i| chosen[(i as f64 * every) as usize])
+            .collect();
     }
     chosen
 }
@@ -128,15 +146,24 @@ struct Run<'a> {
     state: State,
     started: Instant,
     steps_left: usize,
+    ethnicities: String,
 }
 
 impl<'a> Run<'a> {
     fn begin(places: &'a Places, recipe: &'a Recipe, targets: Vec<Target>) -> anyhow::Result<Self> {
         let device = crate::device().autodiff();
         let heads: Vec<(&str, usize)> = targets.iter().map(|t| (t.head.as_str(), t.classes)).collect();
-        let plan = recipe.network.plan().map_err(anyhow::Error::msg)?.with_heads(&heads);
+        let plan = recipe
+            .network
+            .plan()
+            .map_err(anyhow::Error::msg)?
+            .with_heads(&heads);
         let digest = crate::sha256(serde_json::to_string(recipe)?.as_bytes());
-        let fresh = || AdamWConfig::new().with_weight_decay(recipe.optimiser.weight_decay).init();
+        let fresh = || {
+            AdamWConfig::new()
+                .with_weight_decay(recipe.optimiser.weight_decay)
+                .init()
+        };
         let (weights, optimiser, state) = match checkpoint::load(&places.out, &digest, fresh())? {
             Some((weights, optimiser, state)) => {
                 log::info!("Going on after epoch {}, step {}.", state.epoch, state.step);
@@ -155,12 +182,11 @@ impl<'a> Run<'a> {
                 (weights, fresh(), state)
             }
         };
-        let network = Network::new(plan, &weights, &device).map_err(|source| {
-            checkpoint::CheckpointError::Network {
+        let network =
+            Network::new(plan, &weights, &device).map_err(|source| checkpoint::CheckpointError::Network {
                 path: checkpoint::folder(&places.out),
                 source,
-            }
-        })?;
+            })?;
         Ok(Self {
             recipe,
             places,
@@ -172,13 +198,16 @@ impl<'a> Run<'a> {
             state,
             started: Instant::now(),
             steps_left: places.stop_after.unwrap_or(usize::MAX),
+            ethnicities: String::new(),
         })
     }
 
     /// One epoch, or the rest of it. False: stopped before its end.
     fn epoch(&mut self, groups: &[Vec<&Face>], judged: &[&Face]) -> anyhow::Result<bool> {
         let epoch = self.state.epoch;
-        let Some((phase, epoch_in_phase)) = self.recipe.phase_of(epoch) else { return Ok(false) };
+        let Some((phase, epoch_in_phase)) = self.recipe.phase_of(epoch) else {
+            return Ok(false);
+        };
         let order = order(groups, &self.recipe.data, self.recipe.seed, epoch);
         let batches: Vec<&[(usize, &Face)]> = order.chunks(self.recipe.optimiser.batch).collect();
         if epoch_in_phase == 0 && self.state.step == 0 {
@@ -190,7 +219,10 @@ impl<'a> Run<'a> {
         let network = self.network.clone().freeze_unless(|index, _| index >= from);
         self.network = network;
 
-        let bar = progress(batches.len(), &format!("epoch {}/{} {}", epoch + 1, self.recipe.epochs(), phase.name));
+        let bar = progress(
+            batches.len(),
+            &format!("epoch {}/{} {}", epoch + 1, self.recipe.epochs(), phase.name),
+        );
         bar.set_position(self.state.step as u64);
         let mut saved = Instant::now();
         for (number, batch) in batches.iter().enumerate().skip(self.state.step) {
@@ -206,17 +238,28 @@ impl<'a> Run<'a> {
             let network = self.network.clone();
             let (network, loss) = step::step(network, &mut self.optimiser, &shards, rates, &self.device);
             if !loss.is_finite() {
-                let files: Vec<String> = batch.iter().take(3).map(|(_, f)| f.path.display().to_string()).collect();
+                let files: Vec<String> = batch
+                    .iter()
+                    .take(3)
+                    .map(|(_, f)| f.path.display().to_string())
+                    .collect();
                 bail!(
                     "The loss is no longer a number in epoch {}, batch {} of {} (pictures {}, …). Lower the rate ({}) or look at these pictures; the checkpoint is from before.",
-                    epoch + 1, number + 1, batches.len(), files.join(", "), rates.0
+                    epoch + 1,
+                    number + 1,
+                    batches.len(),
+                    files.join(", "),
+                    rates.0
                 );
             }
             self.network = network;
             self.state.step = number + 1;
             self.state.loss_sum += f64::from(loss);
             bar.inc(1);
-            bar.set_message(format!("loss {:.4}", self.state.loss_sum / self.state.step as f64));
+            bar.set_message(format!(
+                "loss {:.4}",
+                self.state.loss_sum / self.state.step as f64
+            ));
             if saved.elapsed() > CHECKPOINT_EVERY {
                 self.save()?;
                 saved = Instant::now();
@@ -237,13 +280,25 @@ impl<'a> Run<'a> {
             validation: verdicts,
             seconds: self.state.seconds + self.started.elapsed().as_secs_f64(),
         };
-        let judgement: Vec<String> =
-            point.validation.iter().map(|(head, loss, figure)| format!("{head} {figure:.4} (loss {loss:.4})")).collect();
+        let judgement: Vec<String> = point
+            .validation
+            .iter()
+            .map(|(head, loss, figure)| format!("{head} {figure:.4} (loss {loss:.4})"))
+            .collect();
         log::info!(
             "Epoch {}/{} ({}): training loss {:.4}; validation {}; {:.0} s.",
-            point.epoch, self.recipe.epochs(), phase.name, point.train_loss, judgement.join(", "), point.seconds
+            point.epoch,
+            self.recipe.epochs(),
+            phase.name,
+            point.train_loss,
+            judgement.join(", "),
+            point.seconds
         );
-        let loss = point.validation.iter().map(|(_, loss, _)| *loss as f32).sum::<f32>();
+        let loss = point
+            .validation
+            .iter()
+            .map(|(_, loss, _)| *loss as f32)
+            .sum::<f32>();
         // The best by loss: it moves where accuracy on a few thousand pictures only jumps.
         if self.state.best.is_none_or(|best| loss < best) {
             self.state.best = Some(loss);
@@ -260,9 +315,20 @@ impl<'a> Run<'a> {
     fn described(&self, point: &Point) -> Weights {
         let mut weights = self.network.valid().weights();
         weights.about = self.recipe.network.about();
-        let heads: Vec<String> = self.targets.iter().map(|t| format!("{} {}", t.head, t.classes)).collect();
+        let heads: Vec<String> = self
+            .targets
+            .iter()
+            .map(|t| format!("{} {}", t.head, t.classes))
+            .collect();
+        if !self.ethnicities.is_empty() {
+            weights
+                .about
+                .insert("ethnicities".to_owned(), self.ethnicities.clone());
+        }
         weights.about.insert("heads".to_owned(), heads.join(", "));
-        weights.about.insert("recipe".to_owned(), crate::data::faces::name(&self.places.recipe));
+        weights
+            .about
+            .insert("recipe".to_owned(), crate::data::faces::name(&self.places.recipe));
         weights.about.insert("epoch".to_owned(), point.epoch.to_string());
         weights
     }
@@ -280,7 +346,10 @@ impl<'a> Run<'a> {
     fn shards(&self, batch: &[(usize, &Face)], size: usize, epoch: usize) -> anyhow::Result<Vec<Batch>> {
         let count = self.recipe.optimiser.shards.min(batch.len());
         let parts: Vec<&[(usize, &Face)]> = batch.chunks(batch.len().div_ceil(count)).collect();
-        parts.into_par_iter().map(|part| self.batch(part, size, epoch)).collect()
+        parts
+            .into_par_iter()
+            .map(|part| self.batch(part, size, epoch))
+            .collect()
     }
 
     fn batch(&self, part: &[(usize, &Face)], size: usize, epoch: usize) -> anyhow::Result<Batch> {
@@ -291,7 +360,12 @@ impl<'a> Run<'a> {
         };
         for &(number, face) in part {
             let seed = mixed(&[self.recipe.seed, epoch as u64, number as u64]);
-            sample::append(&mut batch.pictures, face, size, Some((&self.recipe.augmentation, seed)))?;
+            sample::append(
+                &mut batch.pictures,
+                face,
+                size,
+                Some((&self.recipe.augmentation, seed)),
+            )?;
             for (target, out) in self.targets.iter().zip(&mut batch.targets) {
                 target.append(face, out);
             }
@@ -308,7 +382,11 @@ fn start_weights(path: &Path, plan: &crate::network::plan::Plan, seed: u64) -> a
         plan.steps[..plan.embedding].iter().any(|s| s.name == step)
     };
     if let Some(missing) = fresh.iter().find(|name| backbone(name)) {
-        bail!("{} does not fit {}: `{missing}` is missing or has another shape.", path.display(), plan.title);
+        bail!(
+            "{} does not fit {}: `{missing}` is missing or has another shape.",
+            path.display(),
+            plan.title
+        );
     }
     Ok(weights)
 }
@@ -323,12 +401,21 @@ fn learning_from(phase: &Phase, plan: &crate::network::plan::Plan) -> usize {
 }
 
 /// The pictures of an epoch in their order, each with its number among all.
-fn order<'a>(groups: &[Vec<&'a Face>], sources: &[Source], seed: u64, epoch: usize) -> Vec<(usize, &'a Face)> {
+fn order<'a>(
+    groups: &[Vec<&'a Face>],
+    sources: &[Source],
+    seed: u64,
+    epoch: usize,
+) -> Vec<(usize, &'a Face)> {
     let mut rng = ChaCha8Rng::seed_from_u64(mixed(&[seed, epoch as u64]));
     let mut order = Vec::new();
     let mut before = 0;
     for (group, source) in groups.iter().zip(sources) {
-        let mut part: Vec<_> = group.iter().enumerate().map(|(i, face)| (before + i, *face)).collect();
+        let mut part: Vec<_> = group
+            .iter()
+            .enumerate()
+            .map(|(i, face)| (before + i, *face))
+            .collect();
         part.shuffle(&mut rng);
         part.truncate(((group.len() as f32 * source.share).ceil() as usize).min(group.len()));
         before += group.len();

@@ -203,12 +203,21 @@ impl Recipe {
         if self.data.is_empty() || self.phase.is_empty() {
             return Some("A recipe needs at least one [[data]] and one [[phase]] table.".to_owned());
         }
-        let Optimiser { batch, shards, sam_rho, .. } = self.optimiser;
+        let Optimiser {
+            batch,
+            shards,
+            sam_rho,
+            ..
+        } = self.optimiser;
         if shards == 0 || batch < shards {
-            return Some(format!("A batch of {batch} cannot be split into {shards} shards."));
+            return Some(format!(
+                "A batch of {batch} cannot be split into {shards} shards."
+            ));
         }
         if !(0.0..=1.0).contains(&sam_rho) {
-            return Some(format!("optimiser.sam_rho is {sam_rho}, but 0 to 1 makes sense; the paper's authors use 0.05."));
+            return Some(format!(
+                "optimiser.sam_rho is {sam_rho}, but 0 to 1 makes sense; the paper's authors use 0.05."
+            ));
         }
         for phase in &self.phase {
             let known = ["heads", "all"].contains(&phase.learns.as_str())
@@ -220,7 +229,10 @@ impl Recipe {
                 ));
             }
             if !(phase.rate > 0.0 && phase.rate < 1.0) {
-                return Some(format!("Phase `{}` has rate {}, but it must lie between 0 and 1.", phase.name, phase.rate));
+                return Some(format!(
+                    "Phase `{}` has rate {}, but it must lie between 0 and 1.",
+                    phase.name, phase.rate
+                ));
             }
         }
         None

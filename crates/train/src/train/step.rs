@@ -58,7 +58,10 @@ fn gradients(network: &Network, shards: &[Batch], device: &Device) -> (LossValue
                 scope.spawn(move || one(shard, copy))
             })
             .collect();
-        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+        threads
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect()
     });
     let mut sum = GradientsAccumulator::new();
     let mut loss = 0.0;

@@ -32,7 +32,9 @@ impl Target {
             Stage::Emotion => &[("expression", Expression::ALL.len())],
         };
         let heads = heads.iter().filter(|(_, classes)| *classes > 0);
-        heads.map(|(head, classes)| Self::new(head, *classes, &recipe.loss, faces)).collect()
+        heads
+            .map(|(head, classes)| Self::new(head, *classes, &recipe.loss, faces))
+            .collect()
     }
 
     fn new(head: &str, classes: usize, loss: &Loss, faces: &[&Face]) -> Result<Self, DataError> {
@@ -52,7 +54,9 @@ impl Target {
                 "The training pictures have labels of fewer than two classes for the head `{head}`: there is nothing to tell apart."
             )));
         }
-        if head != "age" && let Some(empty) = counts.iter().position(|count| *count == 0) {
+        if head != "age"
+            && let Some(empty) = counts.iter().position(|count| *count == 0)
+        {
             return Err(DataError::Classes(format!(
                 "No training picture has class {} of the head `{head}`: remove the class or add pictures.",
                 target.class_name(empty)
@@ -64,7 +68,10 @@ impl Target {
             (ClassWeights::Root, _) => 0.5,
         };
         let most = counts.iter().copied().max().unwrap_or(1) as f32;
-        target.weights = counts.iter().map(|count| (most / (*count).max(1) as f32).powf(power)).collect();
+        target.weights = counts
+            .iter()
+            .map(|count| (most / (*count).max(1) as f32).powf(power))
+            .collect();
         Ok(target)
     }
 

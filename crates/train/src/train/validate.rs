@@ -6,8 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::target::{AGES, Target};
-use crate::data::sample::{self, SampleError};
 use crate::data::Face;
+use crate::data::sample::{self, SampleError};
 use crate::network::{Network, values};
 
 /// Pictures that are computed together.
@@ -18,7 +18,11 @@ const TOGETHER: usize = 32;
 ///
 /// # Errors
 /// [`SampleError`] for the first picture that cannot be read.
-pub fn predict(network: &Network, faces: &[&Face], device: &Device) -> Result<Vec<Vec<Vec<f32>>>, SampleError> {
+pub fn predict(
+    network: &Network,
+    faces: &[&Face],
+    device: &Device,
+) -> Result<Vec<Vec<Vec<f32>>>, SampleError> {
     let size = network.plan().size;
     let parts: Vec<Vec<Vec<Vec<f32>>>> = faces
         .par_chunks(TOGETHER)
@@ -49,7 +53,10 @@ pub fn embed(network: &Network, faces: &[&Face], device: &Device) -> Result<Vec<
             let pictures = tensor_of(part, size, device)?;
             let embedding = network.embed(pictures);
             let features = embedding.dims()[1];
-            Ok(values(embedding).chunks_exact(features).map(<[f32]>::to_vec).collect())
+            Ok(values(embedding)
+                .chunks_exact(features)
+                .map(<[f32]>::to_vec)
+                .collect())
         })
         .collect::<Result<_, SampleError>>()?;
     Ok(parts.into_iter().flatten().collect())
@@ -60,7 +67,10 @@ fn tensor_of(faces: &[&Face], size: usize, device: &Device) -> Result<Tensor<4>,
     for face in faces {
         sample::append(&mut planes, face, size, None)?;
     }
-    Ok(Tensor::from_data(TensorData::new(planes, [faces.len(), 3, size, size]), device))
+    Ok(Tensor::from_data(
+        TensorData::new(planes, [faces.len(), 3, size, size]),
+        device,
+    ))
 }
 
 fn rows(logits: Tensor<2>) -> Vec<Vec<f32>> {

@@ -38,7 +38,9 @@ pub enum WeightError {
     #[error("The weights have no array `{0}`: they belong to another network.")]
     Missing(String),
     /// There, but not as the network needs it.
-    #[error("The weights' array `{name}` has shape {found:?}, but the network needs {wanted:?}: they belong to another network.")]
+    #[error(
+        "The weights' array `{name}` has shape {found:?}, but the network needs {wanted:?}: they belong to another network."
+    )]
     Shape {
         /// Which array.
         name: String,
@@ -76,7 +78,9 @@ impl Weights {
     /// # Errors
     /// [`WeightError::Missing`] or [`WeightError::Shape`].
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&Array, WeightError> {
-        let array = self.find(name).ok_or_else(|| WeightError::Missing(name.to_owned()))?;
+        let array = self
+            .find(name)
+            .ok_or_else(|| WeightError::Missing(name.to_owned()))?;
         if array.shape == shape {
             Ok(array)
         } else {
@@ -110,7 +114,10 @@ impl Weights {
                 Operation::Convolution(c) => {
                     let shape = c.kernel_shape().to_vec();
                     let fan_in: usize = shape[1..].iter().product();
-                    put("kernel", Array::normal(shape, (2.0 / fan_in as f32).sqrt(), &mut rng));
+                    put(
+                        "kernel",
+                        Array::normal(shape, (2.0 / fan_in as f32).sqrt(), &mut rng),
+                    );
                     if c.norm {
                         put("gamma", Array::filled(c.outputs, 1.0));
                         put("beta", Array::filled(c.outputs, 0.0));
@@ -166,9 +173,19 @@ impl Weights {
         };
         for (name, view) in file.tensors() {
             let values = match view.dtype() {
-                Dtype::F32 => view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+                Dtype::F32 => view
+                    .data()
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .map(|b| f32::from_le_bytes(*b))
+                    .collect(),
                 Dtype::F16 => halves(view.data()),
-                other => return Err(damaged(format!("`{name}` holds {other:?}, but only F32 and F16 are read"))),
+                other => {
+                    return Err(damaged(format!(
+                        "`{name}` holds {other:?}, but only F32 and F16 are read"
+                    )));
+                }
             };
             weights.insert(
                 name,
@@ -206,8 +223,7 @@ impl Weights {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|e| file_error(std::io::Error::other(e)))?;
         let about = (!self.about.is_empty()).then(|| self.about.clone().into_iter().collect());
-        let file =
-            safetensors::serialize(views, about).map_err(|e| file_error(std::io::Error::other(e)))?;
+        let file = safetensors::serialize(views, about).map_err(|e| file_error(std::io::Error::other(e)))?;
         write_whole(path, &file).map_err(file_error)
     }
 }
@@ -224,7 +240,10 @@ impl Array {
         let length = shape.iter().product();
         let mut one = || {
             // Box and Muller: two uniform numbers to one normal.
-            let (radius, angle) = (1.0 - rng.random::<f32>(), rng.random::<f32>() * std::f32::consts::TAU);
+            let (radius, angle) = (
+                1.0 - rng.random::<f32>(),
+                rng.random::<f32>() * std::f32::consts::TAU,
+            );
             (-2.0 * radius.ln()).sqrt() * angle.cos() * deviation
         };
         Self {
@@ -250,10 +269,12 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written.and_then(|()| std::fs::rename(&part, path)).inspect_err(|_| {
-        // What is left of a failed attempt is of no use; that it could not be removed adds nothing.
-        let _ = std::fs::remove_file(&part);
-    })
+    written
+        .and_then(|()| std::fs::rename(&part, path))
+        .inspect_err(|_| {
+            // What is left of a failed attempt is of no use; that it could not be removed adds nothing.
+            let _ = std::fs::remove_file(&part);
+        })
 }
 
 /// Moves the axes of a four-dimensional array: axis `i` of the result is axis `order[i]` of the array.
@@ -294,7 +315,12 @@ pub fn transposed(array: &Array) -> Array {
 /// IEEE half-precision numbers, little endian.
 #[must_use]
 pub fn halves(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<2>().0.iter().map(|b| half(u16::from_le_bytes(*b))).collect()
+    bytes
+        .as_chunks::<2>()
+        .0
+        .iter()
+        .map(|b| half(u16::from_le_bytes(*b)))
+        .collect()
 }
 
 fn half(bits: u16) -> f32 {

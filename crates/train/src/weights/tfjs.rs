@@ -15,11 +15,18 @@ use super::{Array, WeightError, Weights, halves, permuted, transposed};
 /// [`WeightError`] if a file cannot be read, is cut short or is another network.
 pub fn read(path: &Path) -> Result<Weights, WeightError> {
     let arrays = read_arrays(path)?;
-    let find = |name: &str| arrays.get(name).ok_or_else(|| WeightError::Missing(name.to_owned()));
+    let find = |name: &str| {
+        arrays
+            .get(name)
+            .ok_or_else(|| WeightError::Missing(name.to_owned()))
+    };
     let mut weights = Weights::default();
     let mut put = |name: String, array: Array| weights.insert(name, array);
 
-    put("conv1.kernel".to_owned(), outputs_first(find("conv1/convolution/merged_input")?));
+    put(
+        "conv1.kernel".to_owned(),
+        outputs_first(find("conv1/convolution/merged_input")?),
+    );
     put("conv1.bias".to_owned(), find("conv1_bn/batchnorm_1/sub")?.clone());
     for block in 1..=13 {
         let (dw, pw) = (format!("conv_dw_{block}"), format!("conv_pw_{block}"));
@@ -29,20 +36,39 @@ pub fn read(path: &Path) -> Result<Weights, WeightError> {
             values.iter_mut().for_each(|v| *v *= scale);
         }
         put(format!("{dw}.kernel"), kernel);
-        put(format!("{dw}.bias"), find(&format!("{dw}_bn/batchnorm_1/sub"))?.clone());
-        put(format!("{pw}.kernel"), outputs_first(find(&format!("{pw}/convolution/merged_input"))?));
-        put(format!("{pw}.bias"), find(&format!("{pw}_bn/batchnorm_1/sub"))?.clone());
+        put(
+            format!("{dw}.bias"),
+            find(&format!("{dw}_bn/batchnorm_1/sub"))?.clone(),
+        );
+        put(
+            format!("{pw}.kernel"),
+            outputs_first(find(&format!("{pw}/convolution/merged_input"))?),
+        );
+        put(
+            format!("{pw}.bias"),
+            find(&format!("{pw}_bn/batchnorm_1/sub"))?.clone(),
+        );
     }
     for (ours, theirs) in [("feats", "feats"), ("age", "age_pred"), ("gender", "gender_pred")] {
-        put(format!("{ours}.kernel"), transposed(find(&format!("{theirs}/kernel"))?));
+        put(
+            format!("{ours}.kernel"),
+            transposed(find(&format!("{theirs}/kernel"))?),
+        );
         put(format!("{ours}.bias"), find(&format!("{theirs}/bias"))?.clone());
     }
-    weights.about.insert("architecture".to_owned(), "mobilenet-v1".to_owned());
+    weights
+        .about
+        .insert("architecture".to_owned(), "mobilenet-v1".to_owned());
     weights.about.insert("width".to_owned(), "1".to_owned());
     weights.about.insert("norm".to_owned(), "folded".to_owned());
     weights.about.insert("channels".to_owned(), "bgr".to_owned());
-    weights.about.insert("mean".to_owned(), "103.939 116.779 123.68".to_owned());
-    weights.about.insert("source".to_owned(), "npm @vladmandic/human, models/faceres (MIT)".to_owned());
+    weights
+        .about
+        .insert("mean".to_owned(), "103.939 116.779 123.68".to_owned());
+    weights.about.insert(
+        "source".to_owned(),
+        "npm @vladmandic/human, models/faceres (MIT)".to_owned(),
+    );
     Ok(weights)
 }
 
@@ -58,7 +84,9 @@ fn read_arrays(path: &Path) -> Result<BTreeMap<String, Array>, WeightError> {
     };
     let text = std::fs::read(path).map_err(|e| file_error(path, e))?;
     let json: serde_json::Value = serde_json::from_slice(&text).map_err(|e| damaged(&e.to_string()))?;
-    let groups = json["weightsManifest"].as_array().ok_or_else(|| damaged("no `weightsManifest`"))?;
+    let groups = json["weightsManifest"]
+        .as_array()
+        .ok_or_else(|| damaged("no `weightsManifest`"))?;
     let mut arrays = BTreeMap::new();
     for group in groups {
         let mut bytes = Vec::new();
@@ -67,8 +95,13 @@ fn read_arrays(path: &Path) -> Result<BTreeMap<String, Array>, WeightError> {
             bytes.extend(std::fs::read(&file).map_err(|e| file_error(&file, e))?);
         }
         let mut rest = &bytes[..];
-        for entry in group["weights"].as_array().ok_or_else(|| damaged("no `weights`"))? {
-            let name = entry["name"].as_str().ok_or_else(|| damaged("a weight has no name"))?;
+        for entry in group["weights"]
+            .as_array()
+            .ok_or_else(|| damaged("no `weights`"))?
+        {
+            let name = entry["name"]
+                .as_str()
+                .ok_or_else(|| damaged("a weight has no name"))?;
             let shape: Option<Vec<usize>> = entry["shape"]
                 .as_array()
                 .and_then(|shape| shape.iter().map(|n| n.as_u64().map(|n| n as usize)).collect());
@@ -83,7 +116,11 @@ fn read_arrays(path: &Path) -> Result<BTreeMap<String, Array>, WeightError> {
                 let values = if half {
                     halves(here)
                 } else {
-                    here.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect()
+                    here.as_chunks::<4>()
+                        .0
+                        .iter()
+                        .map(|b| f32::from_le_bytes(*b))
+                        .collect()
                 };
                 arrays.insert(name.to_owned(), Array { shape, values });
             }

@@ -7,22 +7,22 @@ use affect_tflite::{Options, Runtime};
 
 use super::OpenError;
 use super::engine::{Engine, EngineError};
-use crate::models::LoadedModel;
+use crate::model::LoadedModel;
 
 /// What counts as a face.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct DetectorSettings {
+pub struct DetectorSettings {
     /// Least confidence, 0..=1.
-    pub(crate) score_threshold: f32,
+    pub score_threshold: f32,
     /// Faces that overlap by more are one, 0..=1.
-    pub(crate) nms_iou: f32,
+    pub nms_iou: f32,
     /// Least length of a box's shorter side, in pixels of the picture.
-    pub(crate) min_face_px: f32,
+    pub min_face_px: f32,
 }
 
 /// The detector.
 #[derive(Debug)]
-pub(crate) struct Detector {
+pub struct Detector {
     engine: Engine,
     settings: DetectorSettings,
     input_width: usize,
@@ -45,7 +45,7 @@ const ROLES: [(&str, usize); 4] = [("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 
 
 impl Detector {
     /// Opens a detector; its manifest must name YuNet's twelve heads.
-    pub(crate) fn new(
+    pub fn new(
         runtime: &Runtime,
         model: &LoadedModel,
         options: &Options,
@@ -93,7 +93,7 @@ impl Detector {
     }
 
     /// The faces of a picture, best first.
-    pub(crate) fn detect(&mut self, picture: &Picture<'_>) -> Result<&[Face], EngineError> {
+    pub fn detect(&mut self, picture: &Picture<'_>) -> Result<&[Face], EngineError> {
         let whole = Rect::of_image(picture.width(), picture.height());
         let scale = self.engine.fill(picture, &whole)?;
         self.engine.invoke()?;
@@ -124,7 +124,7 @@ impl Detector {
     }
 
     /// The network under it.
-    pub(crate) fn engine(&mut self) -> &mut Engine {
+    pub fn engine(&mut self) -> &mut Engine {
         &mut self.engine
     }
 }

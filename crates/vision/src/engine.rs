@@ -5,11 +5,11 @@ use affect_core::manifest::Element;
 use affect_core::preprocess::{Picture, PreprocessError, Preprocessor, TensorMut};
 use affect_tflite::{Interpreter, Options, Runtime};
 
-use crate::models::LoadedModel;
+use crate::model::LoadedModel;
 
 /// Why a model did not run on a picture.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EngineError {
+pub enum EngineError {
     /// The picture did not become a tensor.
     #[error(transparent)]
     Preprocess(#[from] PreprocessError),
@@ -20,14 +20,18 @@ pub(crate) enum EngineError {
 
 /// One interpreter and its preprocessing.
 #[derive(Debug)]
-pub(crate) struct Engine {
+pub struct Engine {
     interpreter: Interpreter,
     preprocessor: Preprocessor,
     element: Element,
 }
 
 impl Engine {
-    pub(crate) fn new(
+    /// An engine for a model; fails if the library refuses the file or the delegate.
+    ///
+    /// # Errors
+    /// What the interpreter says.
+    pub fn new(
         runtime: &Runtime,
         model: &LoadedModel,
         options: &Options,
@@ -40,7 +44,7 @@ impl Engine {
     }
 
     /// Brings `region` of the picture into the input tensor. Returns input pixels per picture pixel.
-    pub(crate) fn fill(&mut self, picture: &Picture<'_>, region: &Rect) -> Result<f32, EngineError> {
+    pub fn fill(&mut self, picture: &Picture<'_>, region: &Rect) -> Result<f32, EngineError> {
         let tensor = match self.element {
             Element::Int8 => TensorMut::Int8(self.interpreter.input_mut(0)?),
             Element::Uint8 => TensorMut::Uint8(self.interpreter.input_mut(0)?),
@@ -50,17 +54,17 @@ impl Engine {
     }
 
     /// Runs the network on what is in the input tensor.
-    pub(crate) fn invoke(&mut self) -> Result<(), EngineError> {
+    pub fn invoke(&mut self) -> Result<(), EngineError> {
         Ok(self.interpreter.invoke()?)
     }
 
     /// Reads an output as real numbers; `into` must have its length.
-    pub(crate) fn read(&self, output: usize, into: &mut [f32]) -> Result<(), EngineError> {
+    pub fn read(&self, output: usize, into: &mut [f32]) -> Result<(), EngineError> {
         Ok(self.interpreter.read_output(output, into)?)
     }
 
     /// The first values of the input tensor as they are stored, for golden vectors.
-    pub(crate) fn stored_input(&mut self) -> Result<Vec<f32>, EngineError> {
+    pub fn stored_input(&mut self) -> Result<Vec<f32>, EngineError> {
         Ok(match self.element {
             Element::Int8 => self
                 .interpreter

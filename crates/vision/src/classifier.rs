@@ -9,11 +9,11 @@ use affect_tflite::{Options, Runtime};
 
 use super::OpenError;
 use super::engine::{Engine, EngineError};
-use crate::models::LoadedModel;
+use crate::model::LoadedModel;
 
 /// The expression classifier.
 #[derive(Debug)]
-pub(crate) struct Classifier {
+pub struct Classifier {
     engine: Engine,
     /// Place of the expression output among the file's outputs.
     output: usize,
@@ -25,7 +25,7 @@ pub(crate) struct Classifier {
 
 impl Classifier {
     /// Opens a classifier. A reading with less confidence than `unknown_below` (0..=1) is unknown.
-    pub(crate) fn new(
+    pub fn new(
         runtime: &Runtime,
         model: &LoadedModel,
         options: &Options,
@@ -47,7 +47,7 @@ impl Classifier {
     }
 
     /// Reads the expression of the face in `region`, which is taken without a margin, as in the paper.
-    pub(crate) fn classify(&mut self, picture: &Picture<'_>, region: &Rect) -> Result<Reading, EngineError> {
+    pub fn classify(&mut self, picture: &Picture<'_>, region: &Rect) -> Result<Reading, EngineError> {
         self.engine.fill(picture, region)?;
         let scores = self.run()?;
         Ok(if dominant(&scores).1 < self.unknown_below {
@@ -58,7 +58,7 @@ impl Classifier {
     }
 
     /// Runs the network on what is in the input tensor and gives the scores.
-    pub(crate) fn run(&mut self) -> Result<Scores, EngineError> {
+    pub fn run(&mut self) -> Result<Scores, EngineError> {
         self.engine.invoke()?;
         self.engine.read(self.output, &mut self.values)?;
         if self.activation == Activation::Softmax {
@@ -72,7 +72,7 @@ impl Classifier {
     }
 
     /// The network under it.
-    pub(crate) fn engine(&mut self) -> &mut Engine {
+    pub fn engine(&mut self) -> &mut Engine {
         &mut self.engine
     }
 }

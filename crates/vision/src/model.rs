@@ -8,20 +8,21 @@ use sha2::{Digest, Sha256};
 
 /// A model whose file is what its manifest says.
 #[derive(Debug)]
-pub(crate) struct LoadedModel {
+pub struct LoadedModel {
     /// The folder.
-    pub(crate) folder: PathBuf,
+    pub folder: PathBuf,
     /// The truth about the file.
-    pub(crate) manifest: Manifest,
+    pub manifest: Manifest,
     /// The file, verified.
-    pub(crate) file: Model,
+    pub file: Model,
     /// For each of the manifest's outputs, its place among the file's outputs.
-    pub(crate) outputs: Vec<usize>,
+    pub outputs: Vec<usize>,
 }
 
 /// Why a model cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ModelError {
+#[allow(missing_docs)] // the messages name the fields
+pub enum ModelError {
     /// A file of the folder cannot be read.
     #[error("The model file `{}` cannot be read ({cause}): a model is a folder with `model.toml` and the files it names.", path.display())]
     Unreadable { path: PathBuf, cause: std::io::Error },
@@ -52,7 +53,7 @@ pub(crate) enum ModelError {
 
 impl LoadedModel {
     /// Reads the model in `folder` and checks file against manifest.
-    pub(crate) fn open(folder: &Path) -> Result<Self, ModelError> {
+    pub fn open(folder: &Path) -> Result<Self, ModelError> {
         let manifest_path = folder.join("model.toml");
         let text = std::fs::read_to_string(&manifest_path).map_err(|cause| ModelError::Unreadable {
             path: manifest_path.clone(),
@@ -88,7 +89,7 @@ impl LoadedModel {
     }
 
     /// The same, for a model that must do `wanted`.
-    pub(crate) fn open_as(folder: &Path, wanted: Task) -> Result<Self, ModelError> {
+    pub fn open_as(folder: &Path, wanted: Task) -> Result<Self, ModelError> {
         let model = Self::open(folder)?;
         if model.manifest.task == wanted {
             Ok(model)
@@ -102,7 +103,7 @@ impl LoadedModel {
     }
 
     /// The place of the output with this role among the file's outputs.
-    pub(crate) fn output(&self, role: &str) -> Option<usize> {
+    pub fn output(&self, role: &str) -> Option<usize> {
         let place = self
             .manifest
             .outputs
@@ -113,7 +114,7 @@ impl LoadedModel {
 }
 
 /// Lower case hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
