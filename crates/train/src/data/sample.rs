@@ -2,6 +2,7 @@
 //!
 //! Crop, resize and normalisation are [`affect_core::preprocess`], the daemon's own code.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use affect_core::geometry::Rect;
@@ -53,6 +54,37 @@ pub fn float_input(size: usize) -> Input {
     }
 }
 
+/// The float input that a weight file was trained with, by its words `channels` and `mean`.
+#[must_use]
+pub fn input_of(about: &BTreeMap<String, String>, size: usize) -> Input {
+    let mut input = float_input(size);
+    if about.get("channels").is_some_and(|channels| channels == "rgb") {
+        input.channels = Channels::Rgb;
+    }
+    let mean: Option<Vec<f32>> = about
+        .get("mean")
+        .and_then(|text| text.split(' ').map(|n| n.parse().ok()).collect());
+    if let Some(mean) = mean.filter(|mean| mean.len() == 3) {
+        input.mean = mean;
+    }
+    input
+}
+
+/// The words by which [`input_of`] finds an input again.
+#[must_use]
+pub fn input_words(input: &Input) -> BTreeMap<String, String> {
+    let channels = if input.channels == Channels::Rgb {
+        "rgb"
+    } else {
+        "bgr"
+    };
+    let mean: Vec<String> = input.mean.iter().map(f32::to_string).collect();
+    BTreeMap::from([
+        ("channels".to_owned(), channels.to_owned()),
+        ("mean".to_owned(), mean.join(" ")),
+    ])
+}
+
 /// Decodes a picture.
 ///
 /// # Errors
@@ -84,7 +116,7 @@ pub fn picture(face: &Face) -> Result<Pixels, SampleError> {
     }
 }
 
-/// Appends the face's tensor to `planes`, channel by channel (`[3, size, size]`), changed by `augmentation`
+/// Appends the face's tensor for a float `input` to `planes`, channel by channel (`[3, size, size]`), changed by `augmentation`
 /// with the random numbers of `seed`, or as it is.
 ///
 /// # Errors
@@ -92,7 +124,7 @@ pub fn picture(face: &Face) -> Result<Pixels, SampleError> {
 pub fn append(
     planes: &mut Vec<f32>,
     face: &Face,
-    size: usize,
+    input: &Input,
     augmentation: Option<(&Augmentation, u64)>,
 ) -> Result<(), SampleError> {
     let mut picture = self::picture(face)?;
@@ -103,7 +135,7 @@ pub fn append(
         picture = augmentation.apply(&picture, &region, &mut ChaCha8Rng::seed_from_u64(seed));
         region = Rect::of_image(picture.width, picture.height);
     }
-    append_region(planes, &picture, &region, size).map_err(|source| SampleError::Crop {
+    append_region(planes, &picture, &region, input).map_err(|source| SampleError::Crop {
         path: face.path.clone(),
         source,
     })
@@ -117,11 +149,11 @@ pub fn append_region(
     planes: &mut Vec<f32>,
     picture: &Pixels,
     region: &Rect,
-    size: usize,
+    input: &Input,
 ) -> Result<(), PreprocessError> {
     let picture = Picture::new(picture.width, picture.height, &picture.rgb)?;
-    let mut pixels = vec![0.0; size * size * 3];
-    Preprocessor::new(&float_input(size)).fill(&picture, region, TensorMut::Float32(&mut pixels))?;
+    let mut pixels = vec![0.0; input.width * input.height * 3];
+    Preprocessor::new(input).fill(&picture, region, TensorMut::Float32(&mut pixels))?;
     for channel in 0..3 {
         planes.extend(pixels[channel..].iter().step_by(3));
     }

@@ -12,6 +12,7 @@ use affect_vision::{Detector, DetectorSettings, Engine, LoadedModel};
 use anyhow::{Context as _, bail};
 use burn::tensor::Device;
 
+use crate::data::faces::expression_by_name;
 use crate::data::{Face, sample};
 use crate::network::Network;
 use crate::network::architecture::Architecture;
@@ -79,6 +80,22 @@ pub fn open_network(path: &Path, device: &Device) -> anyhow::Result<(Plan, Weigh
     Ok((plan, weights, network))
 }
 
+/// What the places of a weight file's expression head mean: its word `labels`, or all eight in storage order.
+#[must_use]
+pub fn expression_labels(weights: &Weights) -> Vec<Expression> {
+    let labels = weights
+        .about
+        .get("labels")
+        .map(String::as_str)
+        .unwrap_or_default();
+    let named: Vec<Expression> = labels.split(", ").filter_map(expression_by_name).collect();
+    if named.is_empty() {
+        Expression::ALL.to_vec()
+    } else {
+        named
+    }
+}
+
 /// The plan that a weight file's words describe.
 ///
 /// # Errors
@@ -97,7 +114,9 @@ pub fn plan_of(weights: &Weights) -> anyhow::Result<Plan> {
         .filter_map(|head| head.split_once(' '))
         .filter_map(|(name, classes)| Some((name, classes.parse().ok()?)))
         .collect();
-    Ok(backbone.with_heads(&heads))
+    let mut plan = backbone.with_heads(&heads);
+    plan.input = sample::input_of(&weights.about, plan.size);
+    Ok(plan)
 }
 
 fn ask_network(path: &Path, faces: &[&Face]) -> anyhow::Result<Run> {
@@ -110,7 +129,10 @@ fn ask_network(path: &Path, faces: &[&Face]) -> anyhow::Result<Run> {
     let answers = plan.heads.iter().zip(scores).map(|(head, scores)| Answers {
         head: head.name.clone(),
         labels: match head.name.as_str() {
-            "expression" => Expression::ALL.iter().map(|e| e.name().to_owned()).collect(),
+            "expression" => expression_labels(&weights)
+                .iter()
+                .map(|e| e.name().to_owned())
+                .collect(),
             "ethnicity" => ethnicities.split(", ").map(str::to_owned).collect(),
             _ => Vec::new(),
         },

@@ -27,15 +27,18 @@ pub struct Architecture {
 }
 
 /// The paper's backbones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs)] // the names say it
 pub enum Family {
     #[serde(rename = "mobilenet-v1")]
+    #[value(name = "mobilenet-v1")]
     MobilenetV1,
     #[serde(rename = "efficientnet-b0")]
+    #[value(name = "efficientnet-b0")]
     EfficientnetB0,
     #[serde(rename = "rexnet-150")]
+    #[value(name = "rexnet-150")]
     Rexnet150,
 }
 

@@ -16,6 +16,7 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::data::sample::input_words;
 use crate::weights::{Array, WeightError, Weights};
 use plan::{Activation, Convolution, Dense, Operation, Plan, Value};
 
@@ -139,7 +140,10 @@ impl Network {
     /// Everything that is stored, by name; batch norm's running statistics included.
     #[must_use]
     pub fn weights(&self) -> Weights {
-        let mut weights = Weights::default();
+        let mut weights = Weights {
+            about: input_words(&self.plan.input),
+            ..Weights::default()
+        };
         for (step, layer) in self.plan.steps.iter().zip(&self.layers) {
             layer.save(&step.name, &mut weights);
         }

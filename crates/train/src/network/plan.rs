@@ -3,7 +3,10 @@
 //! One description serves everything that has to know a network: the forward pass ([`super::Network`]), the
 //! parameter count, the importers (which look layers up by name) and the int8 writer ([`crate::int8`]).
 
+use affect_core::manifest::Input;
 use serde::{Deserialize, Serialize};
+
+use crate::data::sample::float_input;
 
 /// A value in a [`Plan`]: 0 is the input picture, `i + 1` the result of step `i`.
 pub type Value = usize;
@@ -15,6 +18,8 @@ pub struct Plan {
     pub title: String,
     /// Side of the square input, pixels.
     pub size: usize,
+    /// How a picture becomes the input tensor.
+    pub input: Input,
     /// In the order in which they are computed.
     pub steps: Vec<Step>,
     /// The penultimate features, `[batch, features]`: what the paper's descriptors are made of.
@@ -160,6 +165,7 @@ impl Plan {
         Self {
             title,
             size,
+            input: float_input(size),
             steps: Vec::new(),
             embedding: 0,
             features: 0,

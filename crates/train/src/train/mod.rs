@@ -14,6 +14,7 @@ pub mod validate;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use affect_core::manifest::Input;
 use anyhow::{Context as _, bail};
 use burn::module::Module as _;
 use burn::optim::{AdamWConfig, ModuleOptimizer};
@@ -153,7 +154,7 @@ impl<'a> Run<'a> {
     fn begin(places: &'a Places, recipe: &'a Recipe, targets: Vec<Target>) -> anyhow::Result<Self> {
         let device = crate::device().autodiff();
         let heads: Vec<(&str, usize)> = targets.iter().map(|t| (t.head.as_str(), t.classes)).collect();
-        let plan = recipe
+        let mut plan = recipe
             .network
             .plan()
             .map_err(anyhow::Error::msg)?
@@ -182,6 +183,7 @@ impl<'a> Run<'a> {
                 (weights, fresh(), state)
             }
         };
+        plan.input = sample::input_of(&weights.about, plan.size);
         let network =
             Network::new(plan, &weights, &device).map_err(|source| checkpoint::CheckpointError::Network {
                 path: checkpoint::folder(&places.out),
@@ -314,7 +316,7 @@ impl<'a> Run<'a> {
 
     fn described(&self, point: &Point) -> Weights {
         let mut weights = self.network.valid().weights();
-        weights.about = self.recipe.network.about();
+        weights.about.extend(self.recipe.network.about());
         let heads: Vec<String> = self
             .targets
             .iter()
@@ -358,12 +360,17 @@ impl<'a> Run<'a> {
             count: part.len(),
             ..Batch::default()
         };
+        let input = Input {
+            width: size,
+            height: size,
+            ..self.network.plan().input.clone()
+        };
         for &(number, face) in part {
             let seed = mixed(&[self.recipe.seed, epoch as u64, number as u64]);
             sample::append(
                 &mut batch.pictures,
                 face,
-                size,
+                &input,
                 Some((&self.recipe.augmentation, seed)),
             )?;
             for (target, out) in self.targets.iter().zip(&mut batch.targets) {

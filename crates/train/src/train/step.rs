@@ -148,3 +148,89 @@ impl ModuleMapper for Climb<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::optim::SgdConfig;
+
+    use super::*;
+    use crate::network::plan::Plan;
+    use crate::weights::{Array, Weights};
+
+    /// A network that is one dense layer on the mean of each channel: its gradients can be written down.
+    fn tiny(weights: [f32; 3], bias: f32) -> Network {
+        let mut plan = Plan::new("tiny".to_owned(), 2);
+        plan.embed(0, 3);
+        plan.head("gender", plan.embedding, 3, 1);
+        let mut known = Weights::default();
+        let array = |shape: &[usize], values: &[f32]| Array {
+            shape: shape.to_vec(),
+            values: values.to_vec(),
+        };
+        known.insert("gender.kernel".to_owned(), array(&[1, 3], &weights));
+        known.insert("gender.bias".to_owned(), array(&[1], &[bias]));
+        Network::new(plan, &known, &crate::device().autodiff()).unwrap()
+    }
+
+    /// One picture whose channels have these values, labelled male.
+    fn one(x: [f32; 3]) -> Batch {
+        Batch {
+            pictures: x.iter().flat_map(|v| [*v; 4]).collect(),
+            targets: vec![vec![0.0, 1.0]],
+            count: 1,
+        }
+    }
+
+    fn numbers(network: &Network) -> Vec<f32> {
+        let weights = network.weights();
+        let of = |name: &str| weights.find(name).unwrap().values.clone();
+        [of("gender.kernel"), of("gender.bias")].concat()
+    }
+
+    #[test]
+    fn a_sam_step_is_the_one_computed_by_hand() {
+        let (w, b, x, rho, rate) = ([0.3f32, -0.2, 0.5], 0.1f32, [1.0f32, 2.0, -1.5], 0.05f32, 0.1f32);
+        let sigmoid = |z: f32| 1.0 / (1.0 + (-z).exp());
+        let logit = |w: &[f32; 3], b: f32| w.iter().zip(&x).map(|(w, x)| w * x).sum::<f32>() + b;
+        // Binary cross-entropy for label 1: dL/dw = (σ − 1)·x, dL/db = σ − 1.
+        let slope = sigmoid(logit(&w, b)) - 1.0;
+        let norm = (x.iter().map(|v| (slope * v).powi(2)).sum::<f32>() + slope * slope).sqrt();
+        let up: [f32; 3] = std::array::from_fn(|i| w[i] + rho * slope * x[i] / norm);
+        let up_bias = b + rho * slope / norm;
+        let second = sigmoid(logit(&up, up_bias)) - 1.0;
+
+        let device = crate::device().autodiff();
+        let network = tiny(w, b);
+        let batch = [one(x)];
+        let climbed = climb(&network, &gradients(&network, &batch, &device).1, rho);
+        for (found, wanted) in numbers(&climbed).iter().zip(up.iter().chain([&up_bias])) {
+            assert!((found - wanted).abs() < 1e-6, "{found} {wanted}");
+        }
+        let mut optimiser = SgdConfig::new().init();
+        let (after, loss) = step(network, &mut optimiser, &batch, (f64::from(rate), rho), &device);
+        assert!((loss + sigmoid(logit(&w, b)).ln()).abs() < 1e-6);
+        for (i, found) in numbers(&after).iter().enumerate() {
+            let wanted = if i < 3 {
+                w[i] - rate * second * x[i]
+            } else {
+                b - rate * second
+            };
+            assert!((found - wanted).abs() < 1e-6, "{i}: {found} {wanted}");
+        }
+    }
+
+    #[test]
+    fn shards_change_nothing_but_rounding() {
+        let device = crate::device().autodiff();
+        let network = tiny([0.3, -0.2, 0.5], 0.1);
+        let (a, b) = (one([1.0, 2.0, 3.0]), one([-1.0, 0.5, 0.2]));
+        let both = Batch {
+            pictures: [a.pictures.clone(), b.pictures.clone()].concat(),
+            targets: vec![[a.targets[0].clone(), b.targets[0].clone()].concat()],
+            count: 2,
+        };
+        let (whole, _) = gradients(&network, &[both], &device);
+        let (parts, _) = gradients(&network, &[a, b], &device);
+        assert!((whole - parts).abs() < 1e-6);
+    }
+}

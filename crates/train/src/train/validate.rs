@@ -2,6 +2,7 @@
 
 use affect_core::attributes::{expected_age, logistic};
 use affect_core::expression::softmax;
+use affect_core::manifest::Input;
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
@@ -23,11 +24,11 @@ pub fn predict(
     faces: &[&Face],
     device: &Device,
 ) -> Result<Vec<Vec<Vec<f32>>>, SampleError> {
-    let size = network.plan().size;
+    let input = &network.plan().input;
     let parts: Vec<Vec<Vec<Vec<f32>>>> = faces
         .par_chunks(TOGETHER)
         .map(|part| {
-            let logits = network.forward(tensor_of(part, size, device)?);
+            let logits = network.forward(tensor_of(part, input, device)?);
             Ok(logits.into_iter().map(|logits| rows(logits)).collect())
         })
         .collect::<Result<_, SampleError>>()?;
@@ -46,11 +47,11 @@ pub fn predict(
 /// # Errors
 /// [`SampleError`] for the first picture that cannot be read.
 pub fn embed(network: &Network, faces: &[&Face], device: &Device) -> Result<Vec<Vec<f32>>, SampleError> {
-    let size = network.plan().size;
+    let input = &network.plan().input;
     let parts: Vec<Vec<Vec<f32>>> = faces
         .par_chunks(TOGETHER)
         .map(|part| {
-            let pictures = tensor_of(part, size, device)?;
+            let pictures = tensor_of(part, input, device)?;
             let embedding = network.embed(pictures);
             let features = embedding.dims()[1];
             Ok(values(embedding)
@@ -62,10 +63,11 @@ pub fn embed(network: &Network, faces: &[&Face], device: &Device) -> Result<Vec<
     Ok(parts.into_iter().flatten().collect())
 }
 
-fn tensor_of(faces: &[&Face], size: usize, device: &Device) -> Result<Tensor<4>, SampleError> {
+fn tensor_of(faces: &[&Face], input: &Input, device: &Device) -> Result<Tensor<4>, SampleError> {
+    let size = input.width;
     let mut planes = Vec::with_capacity(faces.len() * size * size * 3);
     for face in faces {
-        sample::append(&mut planes, face, size, None)?;
+        sample::append(&mut planes, face, input, None)?;
     }
     Ok(Tensor::from_data(
         TensorData::new(planes, [faces.len(), 3, size, size]),

@@ -3,6 +3,7 @@
 //! Names are `<step>.<part>`: `kernel` (`[outputs, inputs, side, side]`, or `[outputs, inputs]` for a dense
 //! layer), `bias`, or `gamma`, `beta`, `mean`, `variance` where batch norm is not folded.
 
+pub mod keras;
 pub mod tfjs;
 
 use std::collections::BTreeMap;
@@ -96,6 +97,20 @@ impl Weights {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Array> {
         self.arrays.get(name)
+    }
+
+    /// Gives a step another name: an imported dense layer becomes a head.
+    ///
+    /// # Errors
+    /// [`WeightError::Missing`] if there is no such step.
+    pub fn rename_step(&mut self, from: &str, to: &str) -> Result<(), WeightError> {
+        let parts = ["kernel", "bias"];
+        for part in parts {
+            let name = format!("{from}.{part}");
+            let array = self.arrays.remove(&name).ok_or(WeightError::Missing(name))?;
+            self.insert(format!("{to}.{part}"), array);
+        }
+        Ok(())
     }
 
     /// All arrays in the order of their names.

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Trains, exports and measures the models of the product.
+#
+#   crates/train/models.sh DATA OUT
+#
+# DATA has the folders ferplus8, affect_masked, utkface and london. OUT keeps checkpoints: a second call goes on.
+# The result replaces models/emotion-mobilenet-v1 and models/attributes-mobilenet-v1, except their cards.
+set -euo pipefail
+data=${1:?folder with the data sets} out=${2:?folder for checkpoints}
+[[ -d $data/ferplus8 ]] || { echo "$data has no folder ferplus8: give DATA=<folder with the data sets>." >&2; exit 66; }
+root=$(cd "$(dirname "$0")/../.." && pwd)
+cd "$root"
+train=target/train/affect-train
+recipes=crates/train/recipes
+mkdir -p "$out"
+started=$SECONDS
+
+# The published base: pinned by hash.
+if [[ ! -f $out/base.safetensors ]]; then
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  (cd "$work" && npm pack --silent @vladmandic/human@3.3.6 >/dev/null)
+  tar xzf "$work"/vladmandic-human-3.3.6.tgz -C "$work" package/models/faceres.json package/models/faceres.bin
+  (cd "$work/package/models" && sha256sum --quiet --check "$root/crates/train/base.sha256")
+  $train import "$work/package/models/faceres.json" --out "$out/base.safetensors"
+fi
+
+$train emotion $recipes/emotion.toml --data "$data" --weights "$out/base.safetensors" --out "$out/emotion"
+$train emotion $recipes/emotion-finish.toml --data "$data" --weights "$out/emotion/best.safetensors" --out "$out/emotion-finish"
+$train export "$out/emotion-finish/best.safetensors" --out models/emotion-mobilenet-v1 \
+  --title "MobileNet-v1 1.0, eight expressions, int8" \
+  --source "trained by crates/train/models.sh from the base in npm @vladmandic/human 3.3.6 (faceres, MIT)" \
+  --calibrate "ferplus:$data/ferplus8:train" --calibrate "folder:$data/affect_masked:train"
+
+$train attributes $recipes/attributes.toml --data "$data" --weights "$out/base.safetensors" --out "$out/attributes"
+for kind in "attributes age,gender" "ethnicity ethnicity"; do
+  read -r name heads <<<"$kind"
+  folder=models/$name-mobilenet-v1
+  [[ $name == ethnicity ]] && folder=$out/ethnicity-mobilenet-v1
+  $train export "$out/attributes/best.safetensors" --out "$folder" --heads "$heads" \
+    --title "MobileNet-v1 1.0, ${heads/,/ and }, int8" \
+    --source "trained by crates/train/models.sh on the base in npm @vladmandic/human 3.3.6 (faceres, MIT)" \
+    --calibrate "utkface:$data/utkface:train"
+done
+
+measure() { $train evaluate --record "$@"; }
+measure --model models/emotion-mobilenet-v1 --data "$data/ferplus8" --format ferplus --split test
+measure --model models/emotion-mobilenet-v1 --data "$data/london" --format folder --detector models/yunet-640
+measure --model models/attributes-mobilenet-v1 --data "$data/utkface" --format utkface --split test
+measure --model "$out/ethnicity-mobilenet-v1" --data "$data/utkface" --format utkface --split test
+$train evaluate --model "$out/emotion-finish/best.safetensors" --data "$data/ferplus8" --format ferplus --split test
+$train evaluate --model "$out/attributes/best.safetensors" --data "$data/utkface" --format utkface --split test
+echo "make models: $(((SECONDS - started) / 60)) minutes in this call on $(nproc) cores, $(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2-)"
+echo "Now record the golden vectors: models/recipes/record_golden.py models/emotion-mobilenet-v1 models/attributes-mobilenet-v1"

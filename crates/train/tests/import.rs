@@ -1,0 +1,109 @@
+//! Importers: what comes in computes what its source computes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+mod common;
+
+use std::path::Path;
+
+use affect_train::weights::Weights;
+use common::{affect_train, stderr};
+
+/// A TensorFlow.js model with one array of each kind, half precision.
+fn write_tfjs(folder: &Path, cut: usize) {
+    let mut weights = Vec::new();
+    let mut bytes = Vec::new();
+    let mut add = |name: &str, shape: &[usize]| {
+        let count: usize = shape.iter().product();
+        // 0x3C00 is one, 0x4000 two.
+        bytes.extend((0..count).flat_map(|i| if i % 2 == 0 { [0x00, 0x3C] } else { [0x00, 0x40] }));
+        weights.push(serde_json::json!({
+            "name": name, "shape": shape, "dtype": "float32", "quantization": {"dtype": "float16", "original_dtype": "float32"}
+        }));
+    };
+    let channels = [
+        32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024,
+    ];
+    add("conv1/convolution/merged_input", &[3, 3, 3, 32]);
+    add("conv1_bn/batchnorm_1/sub", &[32]);
+    for block in 1..=13 {
+        let (i, o) = (channels[block - 1], channels[block]);
+        add(&format!("conv_dw_{block}/depthwise_kernel"), &[3, 3, i, 1]);
+        add(&format!("conv_dw_{block}_bn/batchnorm_1/mul"), &[i]);
+        add(&format!("conv_dw_{block}_bn/batchnorm_1/sub"), &[i]);
+        add(
+            &format!("conv_pw_{block}/convolution/merged_input"),
+            &[1, 1, i, o],
+        );
+        add(&format!("conv_pw_{block}_bn/batchnorm_1/sub"), &[o]);
+    }
+    for (name, i, o) in [
+        ("feats", 1024, 256),
+        ("age_pred", 256, 100),
+        ("gender_pred", 256, 1),
+    ] {
+        add(&format!("{name}/kernel"), &[i, o]);
+        add(&format!("{name}/bias"), &[o]);
+    }
+    let json = serde_json::json!({"weightsManifest": [{"paths": ["faceres.bin"], "weights": weights}]});
+    std::fs::write(folder.join("faceres.json"), json.to_string()).unwrap();
+    bytes.truncate(bytes.len() - cut);
+    std::fs::write(folder.join("faceres.bin"), bytes).unwrap();
+}
+
+#[test]
+fn the_published_base_keeps_its_layout_and_depthwise_scale() {
+    let place = tempfile::tempdir().unwrap();
+    write_tfjs(place.path(), 0);
+    let out = place.path().join("base.safetensors");
+    let output = affect_train()
+        .arg("import")
+        .arg(place.path().join("faceres.json"))
+        .arg("--out")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let weights = Weights::read(&out).unwrap();
+    assert_eq!(weights.iter().count(), 60);
+    assert_eq!(weights.find("conv1.kernel").unwrap().shape, [32, 3, 3, 3]);
+    assert_eq!(weights.find("feats.kernel").unwrap().shape, [256, 1024]);
+    // Channel 1 has the scale two; its kernel's numbers are those of the odd places, two: four.
+    assert_eq!(weights.find("conv_dw_1.kernel").unwrap().values[9..18], [4.0; 9]);
+    assert_eq!(weights.find("conv_dw_1.kernel").unwrap().values[..9], [1.0; 9]);
+    assert_eq!(
+        (weights.about["channels"].as_str(), weights.about["mean"].as_str()),
+        ("bgr", "103.939 116.779 123.68")
+    );
+}
+
+#[test]
+fn damaged_sources_are_refused_in_a_sentence() {
+    let place = tempfile::tempdir().unwrap();
+    write_tfjs(place.path(), 100);
+    let import = |file: &str| {
+        let mut command = affect_train();
+        command
+            .arg("import")
+            .arg(place.path().join(file))
+            .arg("--out")
+            .arg(place.path().join("x.safetensors"));
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        stderr(&output)
+    };
+    assert!(
+        import("faceres.json").contains("ends before `gender_pred"),
+        "{}",
+        import("faceres.json")
+    );
+    std::fs::write(place.path().join("faceres.json"), "{}").unwrap();
+    assert!(import("faceres.json").contains("no `weightsManifest`"));
+    std::fs::write(place.path().join("a.h5"), "no weights").unwrap();
+    assert!(
+        import("a.h5").contains("a.h5 is damaged or not a weight file"),
+        "{}",
+        import("a.h5")
+    );
+    assert!(import("none.h5").contains("none.h5"));
+    assert!(import("a.onnx").contains("not from `.onnx`"));
+}
