@@ -1,5 +1,5 @@
 //! Files that the int8 writer makes, in the real interpreter.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod common;
 
@@ -9,9 +9,13 @@ use affect_tflite::{Delegate, Interpreter, Model, Options, Runtime};
 use affect_train::data::augment::Pixels;
 use affect_train::data::sample;
 use affect_train::int8::{self, Exported};
+use affect_train::network::Network;
 use affect_train::network::architecture::{Architecture, Family};
+use affect_train::network::plan::Plan;
 use affect_train::weights::Weights;
 use affect_vision::{Engine, LoadedModel};
+use burn::module::Module as _;
+use burn::tensor::{Tensor, TensorData};
 use common::{face, root, runtime};
 use proptest::prelude::*;
 
@@ -36,7 +40,28 @@ fn pictures(size: usize, count: usize) -> Vec<f32> {
     planes
 }
 
-fn exported(name: Family, width: f32, size: usize) -> Exported {
+/// Random weights, but batch norm's running statistics are those of drawn faces: otherwise values explode from layer
+/// to layer, and a comparison says nothing.
+fn settled(plan: &Plan, passes: usize) -> Weights {
+    let device = affect_train::device().autodiff();
+    let mut weights = Weights::random(plan, 5);
+    // Heads that tell classes apart, so that answers are not a matter of the last bit.
+    for head in &plan.heads {
+        let name = format!("{}.kernel", head.name);
+        let mut kernel = weights.find(&name).unwrap().clone();
+        kernel.values.iter_mut().for_each(|v| *v *= 30.0);
+        weights.insert(name, kernel);
+    }
+    let network = Network::new(plan.clone(), &weights, &device).unwrap();
+    let planes = pictures(plan.size, 8);
+    for _ in 0..passes {
+        let data = TensorData::new(planes.clone(), [8, 3, plan.size, plan.size]);
+        let _ = network.forward(Tensor::from_data(data, &device));
+    }
+    network.valid().weights()
+}
+
+fn exported(name: Family, width: f32, size: usize, passes: usize) -> Exported {
     let architecture = Architecture {
         name,
         width,
@@ -47,12 +72,12 @@ fn exported(name: Family, width: f32, size: usize) -> Exported {
         .plan()
         .unwrap()
         .with_heads(&[("expression", 8), ("gender", 1)]);
-    let weights = Weights::random(&plan, 5);
     let options = int8::Options {
         bias_correction: true,
         input: sample::float_input(size),
         description: "test".to_owned(),
     };
+    let weights = settled(&plan, passes);
     int8::export(
         &plan,
         &weights,
@@ -70,7 +95,7 @@ fn xnnpack_takes_every_operator_of_all_three_networks_and_int8_follows_float() {
         (Family::EfficientnetB0, 1.0),
         (Family::Rexnet150, 1.0),
     ] {
-        let exported = exported(name, width, 64);
+        let exported = exported(name, width, 64, 50);
         let lines =
             int8::check::compare(&exported, &pictures(64, 16), &runtime(), &affect_train::device()).unwrap();
         // `compare` refuses a file of which XNNPACK leaves an operator.
@@ -86,7 +111,8 @@ fn xnnpack_takes_every_operator_of_all_three_networks_and_int8_follows_float() {
                 .unwrap()
         };
         for line in &lines[1..] {
-            assert!(same(line) >= 10, "{name:?}: {line}");
+            println!("{name:?}: {line}");
+            assert!(same(line) >= 14, "{name:?}: {line}");
         }
     }
 }
@@ -96,7 +122,7 @@ proptest! {
 
     #[test]
     fn what_is_written_is_read_back(width in 0.25f32..0.5, size in 48usize..80) {
-        let exported = exported(Family::MobilenetV1, width, size);
+        let exported = exported(Family::MobilenetV1, width, size, 1);
         let model = Model::from_bytes(exported.bytes.clone()).unwrap();
         let input = &model.inputs()[0];
         prop_assert_eq!(&input.name, "input");

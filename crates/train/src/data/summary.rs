@@ -74,13 +74,16 @@ fn counts(set: &Faces, text: &mut String) {
     text.push('\n');
 }
 
+/// The hash of a picture's pixels, its width and its height.
+type Look = (String, (usize, usize));
+
 /// Sizes, unreadable pictures, and the same picture (by the hash of its pixels) in several splits or sets.
 fn pictures(sets: &[(String, Faces)]) -> String {
     let all: Vec<(&str, &super::Face)> = sets
         .iter()
         .flat_map(|(name, set)| set.faces.iter().map(move |face| (name.as_str(), face)))
         .collect();
-    let looked: Vec<Result<(String, (usize, usize)), String>> = all
+    let looked: Vec<Result<Look, String>> = all
         .par_iter()
         .map(|(_, face)| {
             let picture = sample::picture(face).map_err(|e| e.to_string())?;

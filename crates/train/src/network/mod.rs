@@ -140,10 +140,7 @@ impl Network {
     /// Everything that is stored, by name; batch norm's running statistics included.
     #[must_use]
     pub fn weights(&self) -> Weights {
-        let mut weights = Weights {
-            about: input_words(&self.plan.input),
-            ..Weights::default()
-        };
+        let mut weights = Weights::described(input_words(&self.plan.input));
         for (step, layer) in self.plan.steps.iter().zip(&self.layers) {
             layer.save(&step.name, &mut weights);
         }

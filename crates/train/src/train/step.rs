@@ -169,7 +169,9 @@ mod tests {
         };
         known.insert("gender.kernel".to_owned(), array(&[1, 3], &weights));
         known.insert("gender.bias".to_owned(), array(&[1], &[bias]));
-        Network::new(plan, &known, &crate::device().autodiff()).unwrap()
+        Network::new(plan, &known, &crate::device().autodiff())
+            .unwrap()
+            .freeze_unless(|_, _| true)
     }
 
     /// One picture whose channels have these values, labelled male.

@@ -29,7 +29,7 @@ pub fn predict(
         .par_chunks(TOGETHER)
         .map(|part| {
             let logits = network.forward(tensor_of(part, input, device)?);
-            Ok(logits.into_iter().map(|logits| rows(logits)).collect())
+            Ok(logits.into_iter().map(rows).collect())
         })
         .collect::<Result<_, SampleError>>()?;
     let heads = network.plan().heads.len();

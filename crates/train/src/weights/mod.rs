@@ -69,6 +69,15 @@ pub enum WeightError {
 }
 
 impl Weights {
+    /// No arrays yet, but words about them.
+    #[must_use]
+    pub fn described(about: BTreeMap<String, String>) -> Self {
+        Self {
+            arrays: BTreeMap::new(),
+            about,
+        }
+    }
+
     /// Stores an array under a name.
     pub fn insert(&mut self, name: String, array: Array) {
         self.arrays.insert(name, array);

@@ -1,5 +1,5 @@
 //! Small made-up data sets: drawn faces whose expression is the shape of the mouth, in the published layouts.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
 use std::path::Path;
 use std::process::{Command, Output};
