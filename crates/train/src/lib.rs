@@ -24,8 +24,5 @@ pub fn device() -> burn::tensor::Device {
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest as _;
-    sha2::Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    affect_vision::hex(&sha2::Sha256::digest(bytes))
 }

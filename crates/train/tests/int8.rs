@@ -74,7 +74,6 @@ fn exported(name: Family, width: f32, size: usize, passes: usize) -> Exported {
         .with_heads(&[("expression", 8), ("gender", 1)]);
     let options = int8::Options {
         bias_correction: true,
-        input: sample::float_input(size),
         description: "test".to_owned(),
     };
     let weights = settled(&plan, passes);

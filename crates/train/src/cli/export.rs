@@ -71,7 +71,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let pictures = calibration(arguments, &plan.input)?;
     let options = Options {
         bias_correction: !arguments.no_bias_correction,
-        input: plan.input.clone(),
         description: format!("affect-train {} {id}", env!("CARGO_PKG_VERSION")),
     };
     let exported = export(&plan, &weights, &pictures, &options, &device)?;

@@ -1,6 +1,6 @@
 //! A network as an int8 graph.
 
-use affect_core::manifest::{Input, Quantisation};
+use affect_core::manifest::Quantisation;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::calibrate::{self, Ranges, per_channel, stands_alone, stored, weight_scales};
@@ -19,8 +19,6 @@ pub const LEAST_PICTURES: usize = 16;
 pub struct Options {
     /// Correct biases by the mean error of quantisation.
     pub bias_correction: bool,
-    /// The float input that the network was trained with.
-    pub input: Input,
     /// Goes into the file: which model it is.
     pub description: String,
 }
@@ -92,7 +90,7 @@ pub fn export(
     let float = Network::new(plan.clone(), &folded, device)?;
     let mut ranges = calibrate::ranges(&float, &pictures);
     let pixels = |pixel: f32| {
-        let input = &options.input;
+        let input = &plan.input;
         input
             .mean
             .iter()

@@ -119,14 +119,6 @@ impl Quantised {
             axis: 0,
         }
     }
-
-    /// The real number that is stored for `value`.
-    #[must_use]
-    pub fn rounded(&self, value: f32) -> f32 {
-        let zero = self.zero_point[0] as f32;
-        let stored = ((value / self.scale[0]).round() + zero).clamp(-128.0, 127.0);
-        (stored - zero) * self.scale[0]
-    }
 }
 
 impl Graph {

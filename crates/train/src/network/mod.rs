@@ -18,7 +18,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::sample::input_words;
 use crate::weights::{Array, WeightError, Weights};
-use plan::{Activation, Convolution, Dense, Operation, Plan, Value};
+use plan::{Activation, Convolution, Dense, Operation, Plan};
 
 /// A network with its weights, on a device.
 #[derive(Module, Debug)]
@@ -57,25 +57,10 @@ impl Network {
         &self.plan
     }
 
-    /// The value of every step for a batch `[batch, 3, size, size]`.
-    ///
-    /// `see` is shown each value as it is computed: calibration reads ranges there.
-    #[must_use]
-    pub fn trace(&self, picture: Tensor<4>, mut see: impl FnMut(Value, &Tensor<4>)) -> Vec<Tensor<4>> {
-        see(0, &picture);
-        let mut values = vec![picture];
-        for index in 0..self.layers.len() {
-            let value = self.compute(index, &values);
-            see(index + 1, &value);
-            values.push(value);
-        }
-        values
-    }
-
     /// The logits of every head, each `[batch, classes]`, in the order of the plan.
     #[must_use]
     pub fn forward(&self, picture: Tensor<4>) -> Vec<Tensor<2>> {
-        let values = self.trace(picture, |_, _| {});
+        let values = self.values(picture, self.layers.len());
         let heads = self.plan.heads.iter();
         heads.map(|head| flat(values[head.value].clone())).collect()
     }
@@ -83,26 +68,18 @@ impl Network {
     /// The penultimate features, `[batch, features]`.
     #[must_use]
     pub fn embed(&self, picture: Tensor<4>) -> Tensor<2> {
-        let mut values = vec![picture];
-        for index in 0..self.plan.embedding {
-            let value = self.compute(index, &values);
-            values.push(value);
-        }
+        let mut values = self.values(picture, self.plan.embedding);
         flat(values.swap_remove(self.plan.embedding))
     }
 
-    /// The logits of every head for an embedding `[batch, features]`: training of heads on cached features.
-    #[must_use]
-    pub fn answer(&self, embedding: Tensor<2>) -> Vec<Tensor<2>> {
-        let [batch, features] = embedding.dims();
-        let embedding = embedding.reshape([batch, features, 1, 1]);
-        let mut values = vec![embedding; self.plan.embedding + 1];
-        for index in self.plan.embedding..self.layers.len() {
+    /// The picture `[batch, 3, size, size]` and the values of the first `steps` steps.
+    fn values(&self, picture: Tensor<4>, steps: usize) -> Vec<Tensor<4>> {
+        let mut values = vec![picture];
+        for index in 0..steps {
             let value = self.compute(index, &values);
             values.push(value);
         }
-        let heads = self.plan.heads.iter();
-        heads.map(|head| flat(values[head.value].clone())).collect()
+        values
     }
 
     /// What a step makes of the values before it, before its activation. The int8 writer needs it apart.
@@ -147,15 +124,15 @@ impl Network {
         weights
     }
 
-    /// Lets only some steps learn: those for which `learns` says so.
+    /// Lets only some steps learn: those whose place in the plan `learns` says yes to.
     #[must_use]
-    pub fn freeze_unless(mut self, learns: impl Fn(usize, &str) -> bool) -> Self {
+    pub fn freeze_unless(mut self, learns: impl Fn(usize) -> bool) -> Self {
         let layers = std::mem::take(&mut self.layers);
         self.layers = layers
             .into_iter()
             .enumerate()
             .map(|(index, layer)| {
-                if learns(index, &self.plan.steps[index].name) {
+                if learns(index) {
                     layer.unfreeze()
                 } else {
                     layer.freeze()

@@ -139,7 +139,6 @@ fn chosen<'a>(faces: &'a Faces, source: &Source) -> Vec<&'a Face> {
 struct Run<'a> {
     recipe: &'a Recipe,
     places: &'a Places,
-    digest: String,
     device: Device,
     targets: Vec<Target>,
     network: Network,
@@ -160,12 +159,7 @@ impl<'a> Run<'a> {
             .map_err(anyhow::Error::msg)?
             .with_heads(&heads);
         let digest = crate::sha256(serde_json::to_string(recipe)?.as_bytes());
-        let fresh = || {
-            AdamWConfig::new()
-                .with_weight_decay(recipe.optimiser.weight_decay)
-                .init()
-        };
-        let (weights, optimiser, state) = match checkpoint::load(&places.out, &digest, fresh())? {
+        let (weights, optimiser, state) = match checkpoint::load(&places.out, &digest, fresh(recipe))? {
             Some((weights, optimiser, state)) => {
                 log::info!("Going on after epoch {}, step {}.", state.epoch, state.step);
                 (weights, optimiser, state)
@@ -177,10 +171,10 @@ impl<'a> Run<'a> {
                     Some(path) => start_weights(path, &plan, recipe.seed)?,
                 };
                 let state = State {
-                    recipe: digest.clone(),
+                    recipe: digest,
                     ..State::default()
                 };
-                (weights, fresh(), state)
+                (weights, fresh(recipe), state)
             }
         };
         plan.input = sample::input_of(&weights.about, plan.size);
@@ -192,7 +186,6 @@ impl<'a> Run<'a> {
         Ok(Self {
             recipe,
             places,
-            digest,
             device,
             targets,
             network,
@@ -214,11 +207,10 @@ impl<'a> Run<'a> {
         let batches: Vec<&[(usize, &Face)]> = order.chunks(self.recipe.optimiser.batch).collect();
         if epoch_in_phase == 0 && self.state.step == 0 {
             // Moments of another phase belong to other layers or another rate.
-            let decay = self.recipe.optimiser.weight_decay;
-            self.optimiser = AdamWConfig::new().with_weight_decay(decay).init();
+            self.optimiser = fresh(self.recipe);
         }
         let from = learning_from(phase, self.network.plan());
-        let network = self.network.clone().freeze_unless(|index, _| index >= from);
+        let network = self.network.clone().freeze_unless(|index| index >= from);
         self.network = network;
 
         let bar = progress(
@@ -337,7 +329,6 @@ impl<'a> Run<'a> {
 
     fn save(&mut self) -> anyhow::Result<()> {
         let mut state = self.state.clone();
-        state.recipe.clone_from(&self.digest);
         state.seconds += self.started.elapsed().as_secs_f64();
         // In training mode the last update of the running statistics would be lost.
         let weights = self.network.valid().weights();
@@ -396,6 +387,13 @@ fn start_weights(path: &Path, plan: &crate::network::plan::Plan, seed: u64) -> a
         );
     }
     Ok(weights)
+}
+
+/// Adam without any moments yet.
+fn fresh(recipe: &Recipe) -> ModuleOptimizer {
+    AdamWConfig::new()
+        .with_weight_decay(recipe.optimiser.weight_decay)
+        .init()
 }
 
 /// The first step that learns in a phase.
