@@ -124,7 +124,8 @@ impl Setup {
             fps: config.camera.fps,
             confirm_frames: confirm_frames(config),
         };
-        let gate = Gate::new(config.privacy.min_group, self.labels());
+        let gate =
+            Gate::new(config.privacy.min_group, self.labels()).with_classifier(self.expression.mood.clone());
         Reporter::new(header, settings, gate, system_random())
     }
 

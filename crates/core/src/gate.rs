@@ -17,7 +17,7 @@
 use std::collections::BTreeMap;
 
 use crate::expression::{EXPRESSIONS, Expression};
-use crate::mood::{self, MoodClass};
+use crate::mood::{self, MoodClass, MoodClassifier};
 use crate::random::{Random, laplace};
 use crate::report::{
     Coarsening, Coverage, Emotion, FrameCoverage, Mood, People, ReportBody, Suppressed, SuppressionReason,
@@ -89,6 +89,7 @@ impl Verdict {
 pub struct Gate {
     min_group: u32,
     labels: Vec<Expression>,
+    classifier: Option<MoodClassifier>,
     last: Option<LastReport>,
 }
 
@@ -106,8 +107,17 @@ impl Gate {
         Self {
             min_group: min_group.max(MIN_GROUP_FLOOR),
             labels,
+            classifier: None,
             last: None,
         }
+    }
+
+    /// Lets a trained classifier say the mood of windows that are not coarsened. Coarsened windows keep to the mean
+    /// scores: noise on a mean hides one person, noise on a classifier's answer is not known to.
+    #[must_use]
+    pub fn with_classifier(mut self, classifier: Option<MoodClassifier>) -> Self {
+        self.classifier = classifier;
+        self
     }
 
     /// Decides on the window with the number `window`.
@@ -184,11 +194,11 @@ impl Gate {
                 share: self.named(&group.dominant.map(|persons| f64::from(persons) / classified)),
                 unknown_share,
             };
-            (
-                emotion,
-                mood::scores(&group.descriptor_mean).map(|s| exact_mood(&s)),
-                Vec::new(),
-            )
+            let scores = match &self.classifier {
+                Some(classifier) => Some(classifier.scores(&group.descriptor)),
+                None => mood::scores(&group.descriptor_mean),
+            };
+            (emotion, scores.map(|s| exact_mood(&s)), Vec::new())
         };
         let people = People {
             distinct: group.distinct,

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::expression::Scores;
+use crate::mood::DESCRIPTOR;
 use crate::random::seeded;
 use crate::tracker::TrackId;
 use crate::window::{FrameFaces, Reading, SeenFace, Windows};
@@ -32,8 +33,16 @@ fn group(dominant: &[(Expression, u32)]) -> GroupStatistics {
         std: [0.3; EXPRESSIONS],
         dominant: persons,
         descriptor_mean: mean,
+        descriptor: descriptor(&mean),
         largest_weight: 0.2,
     }
+}
+
+/// A descriptor of frames that are all the same: the mean, and nothing deviates.
+fn descriptor(mean: &[f64; EXPRESSIONS]) -> Vec<f64> {
+    let mut descriptor = mean.to_vec();
+    descriptor.resize(DESCRIPTOR, 0.0);
+    descriptor
 }
 
 fn judge(gate: &mut Gate, window: u64, group: &GroupStatistics) -> Verdict {
@@ -115,6 +124,40 @@ fn a_group_that_is_all_alike_looks_like_one_with_an_exception() {
     assert!(all.emotion.std.is_empty());
     let but_two = released(judge(&mut gate(), 0, &group(&[(Happiness, 5), (Anger, 2)])));
     assert_eq!(but_two.coarsened, []);
+}
+
+/// A classifier that calls every group negative.
+fn gloomy() -> MoodClassifier {
+    MoodClassifier {
+        title: String::new(),
+        expression_model: String::new(),
+        source: String::new(),
+        licence: String::new(),
+        expressions: Expression::ALL.to_vec(),
+        classes: MoodClass::ALL.to_vec(),
+        sharpness: 1.0,
+        bias: vec![9.0, 0.0, 0.0],
+        weights: vec![vec![0.0; DESCRIPTOR]; 3],
+        measured: Vec::new(),
+    }
+}
+
+#[test]
+fn a_trained_classifier_speaks_only_of_windows_that_are_not_coarsened() {
+    let mut gate = gate().with_classifier(Some(gloomy()));
+    let mixed = group(&[(Happiness, 3), (Neutral, 2), (Anger, 2)]);
+    let report = released(judge(&mut gate, 0, &mixed));
+    assert_eq!(report.mood.unwrap().class, MoodClass::Negative);
+    let alike = released(judge(&mut gate, 1, &group(&[(Happiness, 7)])));
+    assert_eq!(alike.coarsened, [Coarsening::HomogeneousGroup]);
+    assert_eq!(alike.mood.unwrap().class, MoodClass::Positive);
+    let one_more = GroupStatistics {
+        carried: 7,
+        ..group(&[(Happiness, 6), (Neutral, 2)])
+    };
+    let blurred = released(judge(&mut gate, 2, &one_more));
+    assert_eq!(blurred.coarsened, [Coarsening::SmallChange]);
+    assert_eq!(blurred.mood.unwrap().class, MoodClass::Positive);
 }
 
 #[test]

@@ -253,6 +253,12 @@ pub enum Activation {
 pub struct Mood {
     /// The method.
     pub method: MoodMethod,
+    /// For [`MoodMethod::Classifier`]: the file beside the manifest ([`crate::mood::MoodClassifier`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// For [`MoodMethod::Classifier`]: SHA-256 of that file, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// Whether it only holds the place of a trained classifier.
     #[serde(default)]
     pub interim: bool,
@@ -264,6 +270,8 @@ pub struct Mood {
 pub enum MoodMethod {
     /// From the mean expression scores of the group descriptor ([`crate::mood`]).
     ExpressionScores,
+    /// By a classifier that was trained on group descriptors ([`crate::mood::MoodClassifier`]).
+    Classifier,
 }
 
 /// One measured figure.
@@ -404,8 +412,15 @@ impl Manifest {
             found.push("An expression model needs an [expression] table.".to_owned());
             return;
         };
-        if self.mood.is_none() {
-            found.push("An expression model needs a [mood] table.".to_owned());
+        match &self.mood {
+            None => found.push("An expression model needs a [mood] table.".to_owned()),
+            Some(mood) if mood.method == MoodMethod::Classifier => {
+                let file = mood.file.as_deref().unwrap_or_default();
+                if file.is_empty() || file.contains(['/', '\\']) || mood.sha256.is_none() {
+                    found.push("mood.method `classifier` needs mood.file, a file name in the manifest's folder, and mood.sha256.".to_owned());
+                }
+            }
+            Some(_) => {}
         }
         for (place, label) in head.labels.iter().enumerate() {
             if head.labels[..place].contains(label) {

@@ -29,6 +29,8 @@ pub struct GroupStatistics {
     pub dominant: [u32; EXPRESSIONS],
     /// Mean over frames of the mean over faces: the first part of the paper's group descriptor.
     pub descriptor_mean: [f64; EXPRESSIONS],
+    /// The paper's group descriptor over expression scores, length 32, L2-normed; empty if nobody was read.
+    pub descriptor: Vec<f64>,
     /// The part of the descriptor that rests on one person alone, 0..=1.
     pub largest_weight: f64,
 }
@@ -62,6 +64,7 @@ impl GroupStatistics {
             std: fixed(&moments.std()),
             dominant: by_expression,
             descriptor_mean: fixed(window.descriptor.mean()),
+            descriptor: window.descriptor.vector().unwrap_or_default(),
             largest_weight: window.largest_weight(),
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod data;
 pub mod evaluate;
+pub mod group;
 pub mod int8;
 pub mod network;
 pub mod train;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use affect_core::manifest::{Element, Manifest, ManifestError, Quantisation, Task};
+use affect_core::manifest::{Element, Manifest, ManifestError, Mood, Quantisation, Task};
+use affect_core::mood::{MoodClassifier, MoodClassifierError};
 use affect_tflite::{ElementType, Model, TensorInfo};
 use sha2::{Digest, Sha256};
 
@@ -17,6 +18,8 @@ pub struct LoadedModel {
     pub file: Model,
     /// For each of the manifest's outputs, its place among the file's outputs.
     pub outputs: Vec<usize>,
+    /// The trained classifier of moods that belongs to the model, if there is one.
+    pub mood: Option<MoodClassifier>,
 }
 
 /// Why a model cannot be used.
@@ -36,6 +39,12 @@ pub enum ModelError {
         found: String,
         wanted: String,
     },
+    /// The classifier of moods is wrong in itself.
+    #[error("`{}`: {cause}", path.display())]
+    Mood {
+        path: PathBuf,
+        cause: MoodClassifierError,
+    },
     /// The file is no sound model.
     #[error(transparent)]
     File(#[from] affect_tflite::Error),
@@ -54,28 +63,22 @@ pub enum ModelError {
 impl LoadedModel {
     /// Reads the model in `folder` and checks file against manifest.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
-        let manifest_path = folder.join("model.toml");
-        let text = std::fs::read_to_string(&manifest_path).map_err(|cause| ModelError::Unreadable {
-            path: manifest_path.clone(),
-            cause,
-        })?;
-        let manifest = Manifest::from_toml(&text).map_err(|cause| ModelError::Manifest {
-            path: manifest_path,
-            cause,
-        })?;
-        let path = folder.join(&manifest.file);
-        let bytes = std::fs::read(&path).map_err(|cause| ModelError::Unreadable {
+        let path = folder.join("model.toml");
+        let text = std::fs::read_to_string(&path).map_err(|cause| ModelError::Unreadable {
             path: path.clone(),
             cause,
         })?;
-        let found = hex(&Sha256::digest(&bytes));
-        if !found.eq_ignore_ascii_case(&manifest.sha256) {
-            return Err(ModelError::OtherFile {
-                path,
-                found,
-                wanted: manifest.sha256,
-            });
-        }
+        let manifest = Manifest::from_toml(&text).map_err(|cause| ModelError::Manifest { path, cause })?;
+        let mood = match &manifest.mood {
+            Some(Mood {
+                file: Some(file),
+                sha256: Some(sha256),
+                ..
+            }) => Some(mood_classifier(folder.join(file), sha256)?),
+            _ => None,
+        };
+        let path = folder.join(&manifest.file);
+        let bytes = read_verified(&path, &manifest.sha256)?;
         let file = Model::from_bytes(bytes)?;
         match compare(&manifest, &file) {
             Ok(outputs) => Ok(Self {
@@ -83,6 +86,7 @@ impl LoadedModel {
                 manifest,
                 file,
                 outputs,
+                mood,
             }),
             Err(differences) => Err(ModelError::Mismatch { path, differences }),
         }
@@ -110,6 +114,30 @@ impl LoadedModel {
             .iter()
             .position(|output| output.role == role)?;
         self.outputs.get(place).copied()
+    }
+}
+
+fn mood_classifier(path: PathBuf, sha256: &str) -> Result<MoodClassifier, ModelError> {
+    let bytes = read_verified(&path, sha256)?;
+    MoodClassifier::from_toml(&String::from_utf8_lossy(&bytes))
+        .map_err(|cause| ModelError::Mood { path, cause })
+}
+
+/// A file that must have this SHA-256.
+fn read_verified(path: &Path, wanted: &str) -> Result<Vec<u8>, ModelError> {
+    let bytes = std::fs::read(path).map_err(|cause| ModelError::Unreadable {
+        path: path.to_owned(),
+        cause,
+    })?;
+    let found = hex(&Sha256::digest(&bytes));
+    if found.eq_ignore_ascii_case(wanted) {
+        Ok(bytes)
+    } else {
+        Err(ModelError::OtherFile {
+            path: path.to_owned(),
+            found,
+            wanted: wanted.to_owned(),
+        })
     }
 }
 

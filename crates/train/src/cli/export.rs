@@ -6,11 +6,13 @@ use affect_core::manifest::{
     Activation, AgeHead, AttributeHeads, Element, EthnicityHead, ExpressionHead, GenderHead, Golden, Input,
     MANIFEST_VERSION, Manifest, Mood, MoodMethod, Output, Quantisation, Task,
 };
-use affect_train::data::{Format, sample};
+use affect_train::data::sample;
 use affect_train::evaluate::model::{expression_labels, open_network, runtime_path};
 use affect_train::int8::{Exported, Options, export};
 use affect_train::weights::Weights;
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
+
+use super::Set;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -33,7 +35,7 @@ pub(super) struct Arguments {
     heads: Vec<String>,
     /// Data sets of calibration pictures, each as FORMAT:PATH or FORMAT:PATH:SPLIT.
     #[arg(long, required = true)]
-    calibrate: Vec<String>,
+    calibrate: Vec<Set>,
     /// How many calibration pictures, evenly from the sets.
     #[arg(long, default_value_t = 256)]
     pictures: usize,
@@ -94,16 +96,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn calibration(arguments: &Arguments, input: &Input) -> anyhow::Result<Vec<f32>> {
     let share = arguments.pictures.div_ceil(arguments.calibrate.len());
     let mut planes = Vec::new();
-    for text in &arguments.calibrate {
-        let mut parts = text.splitn(3, ':');
-        let format = parts.next().unwrap_or_default();
-        let format = <Format as clap::ValueEnum>::from_str(format, true)
-            .map_err(|_| anyhow::anyhow!("`{text}`: `{format}` is no known layout; write FORMAT:PATH."))?;
-        let Some(path) = parts.next() else {
-            bail!("`{text}`: write FORMAT:PATH or FORMAT:PATH:SPLIT.")
-        };
-        let set = format.read(Path::new(path))?;
-        let faces = set.split(parts.next().unwrap_or_default());
+    for source in &arguments.calibrate {
+        let set = source.format.read(&source.path)?;
+        let faces = set.split(&source.split);
         let count = share.min(faces.len());
         for i in 0..count {
             sample::append(&mut planes, faces[i * faces.len() / count], input, None)?;
@@ -181,6 +176,8 @@ fn manifest(
         outputs,
         mood: expression.is_some().then_some(Mood {
             method: MoodMethod::ExpressionScores,
+            file: None,
+            sha256: None,
             interim: true,
         }),
         expression,

@@ -3,12 +3,16 @@
 mod data;
 mod evaluate;
 mod export;
+mod group;
 mod import;
 mod stage;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
-use clap::{Parser, Subcommand};
+use affect_train::data::Format;
+use clap::{Parser, Subcommand, ValueEnum as _};
 
 #[derive(Parser)]
 #[command(name = "affect-train", version, about)]
@@ -29,6 +33,8 @@ enum Command {
     Attributes(stage::Arguments),
     /// Stage 3 of the paper: expressions.
     Emotion(stage::Arguments),
+    /// Learn and compare classifiers of groups and videos; write the one that the daemon loads.
+    Group(group::Arguments),
     /// Quantise a weight file to int8 and write a model folder.
     Export(export::Arguments),
     /// Measure a model: the paper's tables.
@@ -47,6 +53,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Identity(arguments) => stage::run(&arguments, Stage::Identity),
         Command::Attributes(arguments) => stage::run(&arguments, Stage::Attributes),
         Command::Emotion(arguments) => stage::run(&arguments, Stage::Emotion),
+        Command::Group(arguments) => group::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
     };
@@ -56,5 +63,35 @@ pub(crate) fn main() -> ExitCode {
             log::error!("{error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A data set on the command line: `FORMAT:PATH`, or `FORMAT:PATH:SPLIT` for one split of it.
+#[derive(Debug, Clone)]
+struct Set {
+    text: String,
+    format: Format,
+    path: PathBuf,
+    split: String,
+}
+
+impl FromStr for Set {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.splitn(3, ':');
+        let format = parts.next().unwrap_or_default();
+        let format = Format::from_str(format, true)
+            .map_err(|_| format!("`{format}` is no known layout; write FORMAT:PATH or FORMAT:PATH:SPLIT."))?;
+        let path = parts
+            .next()
+            .filter(|path| !path.is_empty())
+            .ok_or("the path is missing; write FORMAT:PATH or FORMAT:PATH:SPLIT.")?;
+        Ok(Self {
+            text: text.to_owned(),
+            format,
+            path: path.into(),
+            split: parts.next().unwrap_or_default().to_owned(),
+        })
     }
 }

@@ -1,10 +1,15 @@
 //! Augmentation: what a camera in a room does to faces, done on purpose to the training pictures.
 
+use std::sync::Arc;
+
 use affect_core::geometry::Rect;
 use fast_image_resize::images::Image;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+
+use super::Face;
+use super::sample::{self, SampleError};
 
 /// How strongly to change training pictures. All 0 is: not at all.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -46,6 +51,22 @@ pub struct Pixels {
 }
 
 impl Augmentation {
+    /// A changed picture of a face, as a face of its own.
+    ///
+    /// # Errors
+    /// [`SampleError`] if the picture cannot be read.
+    pub fn take(&self, face: &Face, rng: &mut impl Rng) -> Result<Face, SampleError> {
+        let picture = sample::picture(face)?;
+        let region = face
+            .region
+            .unwrap_or(Rect::of_image(picture.width, picture.height));
+        Ok(Face {
+            inline: Some(Arc::new(self.apply(&picture, &region, rng))),
+            region: None,
+            ..face.clone()
+        })
+    }
+
     /// A changed picture, cut to its region.
     pub fn apply(&self, picture: &Pixels, region: &Rect, rng: &mut impl Rng) -> Pixels {
         let mut changed = self.warp(picture, region, rng);

@@ -10,6 +10,7 @@ pub mod folder;
 pub mod lfw;
 pub mod list;
 pub mod sample;
+pub mod scenes;
 pub mod summary;
 pub mod table;
 pub mod utkface;
@@ -33,6 +34,7 @@ pub enum Format {
     Fer2013,
     Ferplus,
     Folder,
+    GroupScenes,
     ImdbWiki,
     Lfw,
     Utkface,
@@ -53,6 +55,7 @@ impl Format {
             Self::Fer2013 => fer2013::read(path),
             Self::Ferplus => ferplus::read(path),
             Self::Folder => folder::read(path),
+            Self::GroupScenes => scenes::read(path),
             Self::ImdbWiki => wiki::read(path),
             Self::Lfw | Self::Vggface2 => lfw::read(path),
             Self::Utkface => utkface::read(path),

@@ -228,6 +228,24 @@ fn heads(manifest: &Manifest) -> (Vec<(String, Answers)>, bool) {
 /// # Errors
 /// Whatever is wrong with the detector, the runtime library or a picture.
 pub fn detect(folder: &Path, faces: &mut Vec<Face>, runtime: &Path) -> anyhow::Result<usize> {
+    let before = faces.len();
+    let mut found = detect_all(folder, faces.iter(), runtime)?.into_iter();
+    faces.retain_mut(|face| {
+        face.region = found.next().and_then(|regions| regions.first().copied());
+        face.region.is_some()
+    });
+    Ok(before - faces.len())
+}
+
+/// Finds all faces of every picture, as the daemon would: per picture their boxes, by falling size.
+///
+/// # Errors
+/// Whatever is wrong with the detector, the runtime library or a picture.
+pub fn detect_all<'a>(
+    folder: &Path,
+    pictures: impl Iterator<Item = &'a Face>,
+    runtime: &Path,
+) -> anyhow::Result<Vec<Vec<Rect>>> {
     let model = LoadedModel::open(folder)?;
     let settings = DetectorSettings {
         score_threshold: 0.6,
@@ -239,19 +257,16 @@ pub fn detect(folder: &Path, faces: &mut Vec<Face>, runtime: &Path) -> anyhow::R
         delegate: Delegate::Xnnpack,
     };
     let mut detector = Detector::new(&Runtime::load(runtime)?, &model, &options, settings)?;
-    let before = faces.len();
-    for face in faces.iter_mut() {
-        let picture = sample::picture(face)?;
-        let picture = Picture::new(picture.width, picture.height, &picture.rgb)?;
-        let found = detector.detect(&picture)?;
-        let area = |rect: &Rect| rect.w * rect.h;
-        face.region = found
-            .iter()
-            .map(|f| f.rect)
-            .max_by(|a, b| area(a).total_cmp(&area(b)));
-    }
-    faces.retain(|face| face.region.is_some());
-    Ok(before - faces.len())
+    let area = |rect: &Rect| rect.w * rect.h;
+    pictures
+        .map(|face| {
+            let picture = sample::picture(face)?;
+            let picture = Picture::new(picture.width, picture.height, &picture.rgb)?;
+            let mut regions: Vec<Rect> = detector.detect(&picture)?.iter().map(|f| f.rect).collect();
+            regions.sort_by(|a, b| area(b).total_cmp(&area(a)));
+            Ok(regions)
+        })
+        .collect()
 }
 
 /// The manifest of a model folder.

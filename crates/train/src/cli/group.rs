@@ -1,0 +1,332 @@
+//! `affect-train group`: classifiers of groups and videos, side by side, and the file that the daemon loads.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use affect_core::expression::Expression;
+use affect_core::manifest::{Measured, Mood, MoodMethod};
+use affect_core::mood::{DESCRIPTOR, MoodClass, MoodClassifier};
+use affect_train::data::augment::Augmentation;
+use affect_train::data::{DataError, Face, Faces};
+use affect_train::evaluate::metrics::Rate;
+use affect_train::evaluate::model::{detect_all, read_manifest, runtime_path};
+use affect_train::group::compose::{self, Person};
+use affect_train::group::forest::{Forest, TREES};
+use affect_train::group::linear::LinearSvc;
+use affect_train::group::{Clip, Descriptor, Samples, clips, features, sharpness};
+use anyhow::{Context as _, bail};
+use rand::SeedableRng as _;
+
+use super::Set;
+
+/// Frames of a composed scene.
+const FRAMES: usize = 10;
+/// Augmented takes of every face that is put into scenes.
+const TAKES: usize = 4;
+/// Every fifth person or clip fits the scores' sharpness and measures, and is not trained on.
+const HELD_OUT: usize = 5;
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Whose answers describe faces: a model folder (its expression scores) or a `.safetensors` weight file (its
+    /// embeddings, as in the paper).
+    #[arg(long)]
+    model: PathBuf,
+    /// Labelled clips (afew, vgaf, group_scenes) as FORMAT:PATH[:SPLIT]; with --scenes single labelled faces.
+    #[arg(long)]
+    train: Set,
+    /// Labelled clips to measure on.
+    #[arg(long)]
+    test: Vec<Set>,
+    /// Compose so many scenes from the single faces of --train.
+    #[arg(long, default_value_t = 0)]
+    scenes: usize,
+    /// The paper's descriptor: `group` of all faces, `single` of the largest face.
+    #[arg(long, value_enum, default_value_t = Descriptor::Group)]
+    descriptor: Descriptor,
+    /// A detector's model folder, to find the faces in frames whose table does not say where they are.
+    #[arg(long)]
+    detector: Option<PathBuf>,
+    /// LinearSVC's C: how much a sample on the wrong side costs.
+    #[arg(long, default_value_t = 1.0)]
+    cost: f64,
+    /// For everything random.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Write the linear classifier beside the expression model (--model), for the daemon's mood.
+    #[arg(long)]
+    install: bool,
+    /// Write the training descriptors and the first test set's as `train.csv` and `test.csv` into this folder
+    /// (class first), for other tools.
+    #[arg(long)]
+    descriptors: Option<PathBuf>,
+    /// The TensorFlow Lite library.
+    #[arg(long, default_value_os_t = runtime_path())]
+    runtime: PathBuf,
+}
+
+#[allow(clippy::print_stdout)] // the tables are what this command is for
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let (trained, held_out) = training_clips(arguments)?;
+    let mut tests = vec![("held out of the training".to_owned(), held_out)];
+    for set in &arguments.test {
+        tests.push((set.text.clone(), labelled_clips(arguments, set)?));
+    }
+    let classes = classes(&trained);
+    let train = Samples::for_training(&trained, &classes, arguments.descriptor)?;
+    let features = train.rows[0].len();
+    let tests: Vec<(String, Samples)> = tests
+        .into_iter()
+        .map(|(name, clips)| {
+            let samples = Samples::for_measuring(&clips, &classes, arguments.descriptor, features)?;
+            Ok((name, samples))
+        })
+        .collect::<Result<_, DataError>>()?;
+    if let Some(folder) = &arguments.descriptors {
+        write_descriptors(&folder.join("train.csv"), &train)?;
+        write_descriptors(&folder.join("test.csv"), &tests[tests.len().min(2) - 1].1)?;
+    }
+    println!(
+        "{} training clips of {}; {features} numbers each.\n",
+        train.rows.len(),
+        classes.join(", ")
+    );
+
+    let started = Instant::now();
+    let linear = LinearSvc::fit(&train, arguments.cost, arguments.seed);
+    let linear_seconds = started.elapsed().as_secs_f64();
+    let started = Instant::now();
+    let forest = Forest::fit(&train, TREES, arguments.seed);
+    let forest_seconds = started.elapsed().as_secs_f64();
+    println!(
+        "| data | clips | LinearSVC ({linear_seconds:.2} s) | Random Forest, {TREES} trees ({forest_seconds:.2} s) |\n|---|---|---|---|"
+    );
+    let mut figures = Vec::new();
+    for (name, samples) in &tests {
+        let of = samples.rows.len();
+        let by_plane = Rate::new(samples.count_right(|row| linear.decide(row)), of);
+        let by_trees = Rate::new(samples.count_right(|row| forest.decide(row)), of);
+        println!(
+            "| {name} | {of} | {} | {} |",
+            percent(&by_plane),
+            percent(&by_trees)
+        );
+        figures.push((name.as_str(), of, by_plane.value));
+    }
+    if arguments.install {
+        let sharpness = sharpness(&tests[0].1, |row| linear.decide(row));
+        install(arguments, linear, sharpness, &classes, &figures)?;
+    }
+    Ok(())
+}
+
+fn percent(rate: &Rate) -> String {
+    format!(
+        "{:.2} % ({:.2}–{:.2})",
+        rate.value * 100.0,
+        rate.low * 100.0,
+        rate.high * 100.0
+    )
+}
+
+/// The names of the classes in alphabetical order, which for moods is the daemon's.
+fn classes(clips: &[Clip]) -> Vec<String> {
+    let mut classes: Vec<String> = clips.iter().map(|clip| clip.label.clone()).collect();
+    classes.sort();
+    classes.dedup();
+    classes
+}
+
+/// Clips to train on, and those that are held out.
+fn training_clips(arguments: &Arguments) -> anyhow::Result<(Vec<Clip>, Vec<Clip>)> {
+    if arguments.scenes == 0 {
+        return Ok(split(labelled_clips(arguments, &arguments.train)?));
+    }
+    let set = arguments.train.format.read(&arguments.train.path)?;
+    let faces: Vec<&Face> = set
+        .split(&arguments.train.split)
+        .into_iter()
+        .filter(|face| face.majority().is_some())
+        .collect();
+    if faces.is_empty() {
+        bail!(
+            "{} has no faces with an expression to compose scenes from.",
+            arguments.train.text
+        );
+    }
+    let (people, others) = split(people(arguments, &faces)?);
+    let scenes = compose::scenes(&people, arguments.scenes, FRAMES, arguments.seed);
+    let held_out = compose::scenes(&others, arguments.scenes / HELD_OUT, FRAMES, arguments.seed + 1);
+    if scenes.is_empty() || held_out.is_empty() {
+        bail!(
+            "Scenes need people of all three moods (happiness; neutral or surprise; a negative expression), at least {HELD_OUT} of each: {} has not.",
+            arguments.train.text
+        );
+    }
+    Ok((scenes, held_out))
+}
+
+fn split<T>(items: Vec<T>) -> (Vec<T>, Vec<T>) {
+    let (mut trained, mut held_out) = (Vec::new(), Vec::new());
+    for (index, item) in items.into_iter().enumerate() {
+        if index % HELD_OUT == HELD_OUT - 1 {
+            &mut held_out
+        } else {
+            &mut trained
+        }
+        .push(item);
+    }
+    (trained, held_out)
+}
+
+/// What the model answers to each face, taken several times as cameras in rooms would.
+fn people(arguments: &Arguments, faces: &[&Face]) -> anyhow::Result<Vec<Person>> {
+    let changes = Augmentation {
+        flip: 0.5,
+        rotate: 8.0,
+        shift: 0.05,
+        scale: 0.08,
+        brightness: 0.1,
+        contrast: 0.2,
+        shrink: 0.3,
+        shrink_to: 28.0,
+        ..Augmentation::default()
+    };
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(arguments.seed);
+    let mut people: Vec<Person> = faces
+        .iter()
+        .filter_map(|face| face.majority())
+        .map(|expression| Person {
+            takes: Vec::new(),
+            speaks_for: MoodClass::of(expression),
+        })
+        .collect();
+    for _ in 0..TAKES {
+        let taken: Vec<Face> = faces
+            .iter()
+            .map(|face| changes.take(face, &mut rng))
+            .collect::<Result<_, _>>()?;
+        let answers = features(
+            &arguments.model,
+            &taken.iter().collect::<Vec<_>>(),
+            &arguments.runtime,
+        )?;
+        people
+            .iter_mut()
+            .zip(answers)
+            .for_each(|(person, answer)| person.takes.push(answer));
+    }
+    Ok(people)
+}
+
+/// The clips of a set, their faces found by the detector where the set does not say where they are.
+fn labelled_clips(arguments: &Arguments, source: &Set) -> anyhow::Result<Vec<Clip>> {
+    let set: Faces = source.format.read(&source.path)?;
+    for (why, count) in set.skipped_by_reason() {
+        log::warn!("{}: {count} item(s) left out: {why}", source.text);
+    }
+    let pictures = set.split(&source.split);
+    let found: Vec<Face> = match &arguments.detector {
+        Some(folder) if pictures.iter().any(|picture| picture.region.is_none()) => {
+            let regions = detect_all(folder, pictures.iter().copied(), &arguments.runtime)?;
+            let with = |(picture, regions): (&&Face, Vec<_>)| -> Vec<Face> {
+                regions
+                    .into_iter()
+                    .map(|region| Face {
+                        region: Some(region),
+                        ..(*picture).clone()
+                    })
+                    .collect()
+            };
+            pictures.iter().zip(regions).flat_map(with).collect()
+        }
+        _ => pictures.iter().map(|picture| (*picture).clone()).collect(),
+    };
+    let faces: Vec<&Face> = found.iter().collect();
+    let answers = features(&arguments.model, &faces, &arguments.runtime)?;
+    Ok(clips(&pictures, &faces, answers).with_context(|| source.text.clone())?)
+}
+
+fn write_descriptors(path: &Path, samples: &Samples) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for (row, label) in samples.rows.iter().zip(&samples.labels) {
+        text.push_str(&label.to_string());
+        row.iter().for_each(|value| text.push_str(&format!(",{value}")));
+        text.push('\n');
+    }
+    std::fs::write(path, text).with_context(|| path.display().to_string())
+}
+
+/// Writes `mood.toml` beside the expression model, and its name and hash into the model's manifest.
+fn install(
+    arguments: &Arguments,
+    linear: LinearSvc,
+    sharpness: f64,
+    classes: &[String],
+    figures: &[(&str, usize, f64)],
+) -> anyhow::Result<()> {
+    let rows = linear.weights.first().map_or(0, Vec::len);
+    if classes != MoodClass::ALL.map(MoodClass::name)
+        || rows != DESCRIPTOR
+        || arguments.descriptor != Descriptor::Group
+        || !arguments.model.is_dir()
+    {
+        bail!(
+            "The daemon's mood needs a classifier of negative, neutral and positive on group descriptors of a model folder's expression scores ({DESCRIPTOR} numbers); this one tells {} apart by {rows} numbers of the descriptor `{:?}`.",
+            classes.join(", "),
+            arguments.descriptor
+        );
+    }
+    let mut manifest = read_manifest(&arguments.model)?;
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let command = format!(
+        "affect-train group --model models/{} --train {}:{} --scenes {} --seed {}",
+        manifest.id,
+        arguments.train.text.split(':').next().unwrap_or_default(),
+        name(&arguments.train.path),
+        arguments.scenes,
+        arguments.seed
+    );
+    let measured = figures.iter().map(|(on, clips, value)| Measured {
+        what: "mood accuracy, 3 classes".to_owned(),
+        value: (value * 1e4).round() / 1e4,
+        on: format!("{}: {clips} clips", on.rsplit('/').next().unwrap_or_default()),
+        command: command.clone(),
+    });
+    let classifier = MoodClassifier {
+        title: "Mood of a group: LinearSVC on descriptors of expression scores".to_owned(),
+        expression_model: manifest.id.clone(),
+        source: match arguments.scenes {
+            0 => format!("clips of {}", name(&arguments.train.path)),
+            scenes => format!(
+                "{scenes} scenes composed from faces of {}",
+                name(&arguments.train.path)
+            ),
+        },
+        licence: "Apache-2.0 OR MIT".to_owned(),
+        expressions: Expression::ALL.to_vec(),
+        classes: MoodClass::ALL.to_vec(),
+        sharpness,
+        bias: linear.bias,
+        weights: linear.weights,
+        measured: measured.collect(),
+    };
+    let text = format!(
+        "# Written by `affect-train group --install`. Keys: MoodClassifier in crates/core/src/mood.rs.\n{}",
+        toml::to_string(&classifier)?
+    );
+    MoodClassifier::from_toml(&text)?;
+    affect_train::weights::write_whole(&arguments.model.join("mood.toml"), text.as_bytes())?;
+    manifest.mood = Some(Mood {
+        method: MoodMethod::Classifier,
+        file: Some("mood.toml".to_owned()),
+        sha256: Some(affect_train::sha256(text.as_bytes())),
+        interim: false,
+    });
+    super::export::write_manifest(&arguments.model, &manifest)
+}

@@ -1,0 +1,57 @@
+//! Scenes composed from single faces, for want of a set of labelled groups: people with known expressions are put
+//! together, and most of them decide what the group is called.
+
+use affect_core::mood::MoodClass;
+use rand::seq::IndexedRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::Clip;
+
+/// Fewest and most people in a scene.
+pub const PEOPLE: (usize, usize) = (3, 12);
+
+/// A person to put into scenes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Person {
+    /// The features of one picture of the face under several circumstances: one of them for every frame.
+    pub takes: Vec<Vec<f64>>,
+    /// What the face's expression speaks for.
+    pub speaks_for: MoodClass,
+}
+
+/// `count` scenes of `frames` frames, the classes in equal parts. The strict majority of a scene's people speak for
+/// its class, the others for anything else. Empty if a class has no person.
+#[must_use]
+pub fn scenes(people: &[Person], count: usize, frames: usize, seed: u64) -> Vec<Clip> {
+    let of = |class| -> Vec<&Person> { people.iter().filter(|p| p.speaks_for == class).collect() };
+    let by_class = MoodClass::ALL.map(of);
+    if by_class.iter().any(Vec::is_empty) {
+        return Vec::new();
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..count)
+        .map(|scene| {
+            let class = scene % MoodClass::ALL.len();
+            let size = rng.random_range(PEOPLE.0..=PEOPLE.1);
+            let agree = rng.random_range(size / 2 + 1..=size);
+            let group: Vec<&Person> = (0..size)
+                .filter_map(|place| {
+                    let other = (class + rng.random_range(1..MoodClass::ALL.len())) % MoodClass::ALL.len();
+                    let pool = &by_class[if place < agree { class } else { other }];
+                    pool.choose(&mut rng).copied()
+                })
+                .collect();
+            let mut frame = || -> Vec<Vec<f64>> {
+                group
+                    .iter()
+                    .filter_map(|person| person.takes.choose(&mut rng).cloned())
+                    .collect()
+            };
+            Clip {
+                frames: (0..frames).map(|_| frame()).collect(),
+                label: MoodClass::ALL[class].name().to_owned(),
+            }
+        })
+        .collect()
+}
