@@ -143,7 +143,7 @@ impl MoodClassifier {
             ));
         }
         let numbers = self.weights.iter().flatten().chain(&self.bias);
-        if !(self.sharpness > 0.0) || !numbers.chain([&self.sharpness]).all(|n| n.is_finite()) {
+        if self.sharpness <= 0.0 || !numbers.chain([&self.sharpness]).all(|n| n.is_finite()) {
             return Some("`sharpness` must be above 0, and all numbers finite.".to_owned());
         }
         None
@@ -221,7 +221,8 @@ mod tests {
             toml::to_string(&changed).unwrap()
         };
         assert_eq!(MoodClassifier::from_toml(&text(|_| ())).unwrap(), classifier());
-        let changes: [(fn(&mut MoodClassifier), &str); 4] = [
+        type Damage = fn(&mut MoodClassifier);
+        let changes: [(Damage, &str); 4] = [
             (|c| c.expressions.reverse(), "`expressions` must be neutral"),
             (|c| c.classes.reverse(), "`classes` must be negative"),
             (|c| c.weights[1].truncate(8), "3 rows of 32"),

@@ -244,7 +244,7 @@ fn labelled_clips(arguments: &Arguments, source: &Set) -> anyhow::Result<Vec<Cli
     };
     let faces: Vec<&Face> = found.iter().collect();
     let answers = features(&arguments.model, &faces, &arguments.runtime)?;
-    Ok(clips(&pictures, &faces, answers).with_context(|| source.text.clone())?)
+    clips(&pictures, &faces, answers).with_context(|| source.text.clone())
 }
 
 fn write_descriptors(path: &Path, samples: &Samples) -> anyhow::Result<()> {

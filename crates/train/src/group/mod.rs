@@ -143,13 +143,16 @@ fn class_of(label: &str, classes: &[String]) -> Result<usize, DataError> {
     })
 }
 
+/// Of each picture of a clip: the size of each face and what was found in it.
+type Frames<'a> = BTreeMap<&'a PathBuf, Vec<(f32, Vec<f64>)>>;
+
 /// Clips of a data set that says which clip a picture belongs to. `pictures` are all of its pictures; `faces` and
 /// `features` (side by side) what was found in them.
 ///
 /// # Errors
 /// [`DataError::Classes`] if the data set has no clips.
 pub fn clips(pictures: &[&Face], faces: &[&Face], features: Vec<Vec<f64>>) -> Result<Vec<Clip>, DataError> {
-    let mut found: BTreeMap<&str, (String, BTreeMap<&PathBuf, Vec<(f32, Vec<f64>)>>)> = BTreeMap::new();
+    let mut found: BTreeMap<&str, (String, Frames<'_>)> = BTreeMap::new();
     for face in pictures {
         let label = match (&face.mood, face.majority()) {
             (Some(mood), _) => mood.clone(),
@@ -182,7 +185,7 @@ pub fn clips(pictures: &[&Face], faces: &[&Face], features: Vec<Vec<f64>>) -> Re
 }
 
 /// Frames in the order of their names, faces by falling size.
-fn sorted(frames: BTreeMap<&PathBuf, Vec<(f32, Vec<f64>)>>) -> Vec<Vec<Vec<f64>>> {
+fn sorted(frames: Frames<'_>) -> Vec<Vec<Vec<f64>>> {
     frames
         .into_values()
         .map(|mut faces| {

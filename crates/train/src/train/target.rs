@@ -16,6 +16,7 @@ pub struct Target {
     /// Number of its logits.
     pub classes: usize,
     soft: bool,
+    first_labels: f32,
     smoothing: f32,
     weights: Vec<f32>,
 }
@@ -42,6 +43,7 @@ impl Target {
             head: head.to_owned(),
             classes,
             soft: loss.soft_labels,
+            first_labels: loss.first_labels,
             smoothing: loss.smoothing,
             weights: vec![1.0; classes.max(2)],
         };
@@ -105,6 +107,12 @@ impl Target {
         match face.expression {
             Some(shares) if self.soft && self.head == "expression" => label.copy_from_slice(&shares),
             _ => label[class] = 1.0,
+        }
+        if let (Some(first), "expression") = (face.other_expression, self.head.as_str()) {
+            label
+                .iter_mut()
+                .for_each(|share| *share *= 1.0 - self.first_labels);
+            label[first.index()] += self.first_labels;
         }
         let weight = self.weights[class];
         for value in label {
