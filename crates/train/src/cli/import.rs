@@ -65,6 +65,7 @@ fn from_keras(arguments: &Arguments) -> anyhow::Result<Weights> {
         width: arguments.width,
         size: arguments.size,
         folded: false,
+        hidden: 0,
     };
     let mut plan = architecture.plan().map_err(anyhow::Error::msg)?;
     weights.about = architecture.about();

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::graph::Quantised;
 use crate::network::plan::{Activation, Operation, Plan};
-use crate::network::{Network, array, tensor};
+use crate::network::{Network, array, inward, tensor};
 use crate::weights::{Array, Weights};
 
 /// Pictures that are computed together.
@@ -77,17 +77,18 @@ pub fn ranges(network: &Network, pictures: &Tensor<4>) -> Ranges {
     ranges
 }
 
+/// Some at a time, as networks compute them: `[3, count, size, size]`.
 fn parts(pictures: &Tensor<4>) -> Vec<Tensor<4>> {
     let [count, channels, height, width] = pictures.dims();
     (0..count)
         .step_by(TOGETHER)
         .map(|from| {
-            pictures.clone().slice([
+            inward(pictures.clone().slice([
                 from..(from + TOGETHER).min(count),
                 0..channels,
                 0..height,
                 0..width,
-            ])
+            ]))
         })
         .collect()
 }
@@ -176,7 +177,7 @@ pub fn correct_biases(
         if let Some(bias) = weights.find(&format!("{}.bias", step.name)) {
             let correction = mean_difference(&exact_out, &coarse_out);
             let channels = bias.values.len();
-            let shift: Tensor<4> = tensor::<1>(&correction, device).reshape([1, channels, 1, 1]);
+            let shift: Tensor<4> = tensor::<1>(&correction, device).reshape([channels, 1, 1, 1]);
             for value in &mut coarse_out {
                 *value = value.clone() + shift.clone();
             }
@@ -241,8 +242,8 @@ fn mean_difference(exact: &[Tensor<4>], approximate: &[Tensor<4>]) -> Array {
     let mut sum: Option<Tensor<4>> = None;
     let mut count = 0;
     for (a, b) in exact.iter().zip(approximate) {
-        let batch = a.dims()[0];
-        let part = (a.clone() - b.clone()).mean_dim(3).mean_dim(2).sum_dim(0);
+        let batch = a.dims()[1];
+        let part = (a.clone() - b.clone()).mean_dim(3).mean_dim(2).sum_dim(1);
         sum = Some(match sum {
             None => part,
             Some(sum) => sum + part,
@@ -250,7 +251,7 @@ fn mean_difference(exact: &[Tensor<4>], approximate: &[Tensor<4>]) -> Array {
         count += batch;
     }
     let Some(sum) = sum else { return Array::default() };
-    let channels = sum.dims()[1];
+    let channels = sum.dims()[0];
     array((sum / count as f32).reshape([channels]))
 }
 

@@ -21,9 +21,13 @@ pub struct Architecture {
     pub width: f32,
     /// Side of the square input, pixels, at least [`LEAST_SIZE`].
     pub size: usize,
-    /// Whether batch norm is folded into the weights, as in the published base.
+    /// Whether batch norm is folded into the weights, as in the published base. If not, it is put back into such weights.
     #[serde(default)]
     pub folded: bool,
+    /// Length of a layer of features between backbone and heads: 256 in the published base, which reads age and gender
+    /// from it. 0 is none.
+    #[serde(default)]
+    pub hidden: usize,
 }
 
 /// The paper's backbones.
@@ -67,10 +71,14 @@ impl Architecture {
                 self.width
             ));
         }
-        Ok(match self.name {
+        let plan = match self.name {
             Family::EfficientnetB0 => efficientnet::plan(self.size, !self.folded),
             Family::Rexnet150 => rexnet::plan(self.size, !self.folded),
             Family::MobilenetV1 => mobilenet::plan(self.width, self.size, !self.folded),
+        };
+        Ok(Plan {
+            hidden: self.hidden,
+            ..plan
         })
     }
 
@@ -93,6 +101,7 @@ mod tests {
             width,
             size,
             folded: false,
+            hidden: 0,
         }
     }
 

@@ -1,10 +1,15 @@
 //! Networks: their plans, and the one module of the deep-learning framework that computes any of them.
 //!
+//! Within a network values lie as `[channels, batch, height, width]`: then a 1 × 1 convolution is one matrix product for the
+//! whole batch, and everything of a channel lies together. Pictures come and answers go with the batch first.
+//!
 //! burn's types stay in this module and in [`crate::train`]: its interface breaks between minor versions
 //! (docs/decisions/0005-training-framework.md).
 
 pub mod architecture;
 pub mod efficientnet;
+mod fast;
+mod kernels;
 pub mod mobilenet;
 pub mod plan;
 pub mod rexnet;
@@ -12,8 +17,6 @@ pub mod rexnet;
 use burn::module::{Module, Param, ParamId, RunningState};
 use burn::nn::BatchNorm;
 use burn::tensor::activation::{relu, sigmoid, silu};
-use burn::tensor::module::conv2d;
-use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::data::sample::input_words;
@@ -60,19 +63,19 @@ impl Network {
     /// The logits of every head, each `[batch, classes]`, in the order of the plan.
     #[must_use]
     pub fn forward(&self, picture: Tensor<4>) -> Vec<Tensor<2>> {
-        let values = self.values(picture, self.layers.len());
+        let values = self.values(inward(picture), self.layers.len());
         let heads = self.plan.heads.iter();
-        heads.map(|head| flat(values[head.value].clone())).collect()
+        heads.map(|head| rows(values[head.value].clone())).collect()
     }
 
     /// The penultimate features, `[batch, features]`.
     #[must_use]
     pub fn embed(&self, picture: Tensor<4>) -> Tensor<2> {
-        let mut values = self.values(picture, self.plan.embedding);
-        flat(values.swap_remove(self.plan.embedding))
+        let mut values = self.values(inward(picture), self.plan.embedding);
+        rows(values.swap_remove(self.plan.embedding))
     }
 
-    /// The picture `[batch, 3, size, size]` and the values of the first `steps` steps.
+    /// The picture `[3, batch, size, size]` and the values of the first `steps` steps.
     fn values(&self, picture: Tensor<4>, steps: usize) -> Vec<Tensor<4>> {
         let mut values = vec![picture];
         for index in 0..steps {
@@ -85,33 +88,34 @@ impl Network {
     /// What a step makes of the values before it, before its activation. The int8 writer needs it apart.
     #[must_use]
     pub fn linear(&self, index: usize, values: &[Tensor<4>]) -> Tensor<4> {
-        let (step, layer) = (&self.plan.steps[index], &self.layers[index]);
-        let input = values[step.from].clone();
-        match step.operation {
-            Operation::Convolution(c) => layer.convolve(&c, input),
-            Operation::Dense(d) => layer.multiply(&d, input),
-            Operation::Add(other) => input + values[other].clone(),
-            Operation::AddToFirst(other) => {
-                let [batch, channels, height, width] = input.dims();
-                let few = values[other].dims()[1];
-                let first = input.clone().slice([0..batch, 0..few, 0..height, 0..width]);
-                let rest = input.slice([0..batch, few..channels, 0..height, 0..width]);
-                Tensor::cat(vec![first + values[other].clone(), rest], 1)
-            }
-            Operation::Scale(other, _) => input * values[other].clone(),
-            Operation::Squeeze | Operation::Mean => {
-                let [batch, channels, height, width] = input.dims();
-                let mean = input.reshape([batch, channels, height * width]).mean_dim(2);
-                mean.reshape([batch, channels, 1, 1])
-            }
-        }
+        self.step(index, values, Activation::Linear)
     }
 
     fn compute(&self, index: usize, values: &[Tensor<4>]) -> Tensor<4> {
-        self.plan.steps[index]
-            .operation
-            .activation()
-            .apply(self.linear(index, values))
+        self.step(index, values, self.plan.steps[index].operation.activation())
+    }
+
+    fn step(&self, index: usize, values: &[Tensor<4>], activation: Activation) -> Tensor<4> {
+        let (step, layer) = (&self.plan.steps[index], &self.layers[index]);
+        let input = values[step.from].clone();
+        match step.operation {
+            Operation::Convolution(c) => layer.convolve(&c, input, step.from == 0, activation),
+            Operation::Dense(d) => layer.multiply(&d, input, activation),
+            Operation::Add(other) => input + values[other].clone(),
+            Operation::AddToFirst(other) => {
+                let [channels, batch, height, width] = input.dims();
+                let few = values[other].dims()[0];
+                let first = input.clone().slice([0..few, 0..batch, 0..height, 0..width]);
+                let rest = input.slice([few..channels, 0..batch, 0..height, 0..width]);
+                Tensor::cat(vec![first + values[other].clone(), rest], 0)
+            }
+            Operation::Scale(other, _) => activation.apply(input * values[other].clone()),
+            Operation::Squeeze | Operation::Mean => {
+                let [channels, batch, height, width] = input.dims();
+                let mean = input.reshape([channels, batch, height * width]).mean_dim(2);
+                mean.reshape([channels, batch, 1, 1])
+            }
+        }
     }
 
     /// Everything that is stored, by name; batch norm's running statistics included.
@@ -122,6 +126,14 @@ impl Network {
             layer.save(&step.name, &mut weights);
         }
         weights
+    }
+
+    /// Takes over what the shards of a step found out about batch norm's running statistics: their mean.
+    pub fn settle(&self) {
+        for norm in self.layers.iter().filter_map(|layer| layer.norm.as_ref()) {
+            // `valid` is what synchronises them; its result is not needed.
+            let _ = (norm.running_mean.valid(), norm.running_var.valid());
+        }
     }
 
     /// Lets only some steps learn: those whose place in the plan `learns` says yes to.
@@ -237,62 +249,52 @@ impl Layer {
         }
     }
 
-    fn convolve(&self, c: &Convolution, input: Tensor<4>) -> Tensor<4> {
+    fn convolve(
+        &self,
+        c: &Convolution,
+        input: Tensor<4>,
+        is_picture: bool,
+        activation: Activation,
+    ) -> Tensor<4> {
         let Some(kernel) = &self.kernel else {
             unreachable!("Layer::load gives every convolution a kernel")
         };
-        let kernel = kernel.val();
-        let result = if c.kernel == 1 && c.stride == 1 && !c.depthwise {
-            pointwise(&kernel, input)
+        let result = if c.depthwise {
+            fast::depthwise(c, input, kernel.val())
         } else {
-            let [_, _, height, width] = input.dims();
-            let groups = if c.depthwise { c.inputs } else { 1 };
-            let padding = [c.pad(height), c.pad(width)];
-            let options = ConvOptions::new_with_padding([c.stride; 2], padding, [1, 1], groups);
-            conv2d(input, kernel, None, options)
+            fast::dense(c, input, kernel.val(), is_picture)
         };
         match (&self.norm, &self.bias) {
-            (Some(norm), _) => norm.forward(result),
-            (None, Some(bias)) => result + bias.val().reshape([1, c.outputs, 1, 1]),
+            (Some(norm), _) => fast::normed(norm, result, activation),
+            (None, Some(bias)) => fast::biased(result, bias.val(), activation),
             (None, None) => unreachable!("Layer::load gives every convolution a norm or a bias"),
         }
     }
 
-    fn multiply(&self, d: &Dense, input: Tensor<4>) -> Tensor<4> {
+    fn multiply(&self, d: &Dense, input: Tensor<4>, activation: Activation) -> Tensor<4> {
         let (Some(matrix), Some(bias)) = (&self.matrix, &self.bias) else {
             unreachable!("Layer::load gives every dense layer a matrix and a bias")
         };
-        let batch = input.dims()[0];
-        let product = input.reshape([batch, d.inputs]).matmul(matrix.val().transpose());
-        (product + bias.val().reshape([1, d.outputs])).reshape([batch, d.outputs, 1, 1])
+        let batch = input.dims()[1];
+        let product = matrix.val().matmul(input.reshape([d.inputs, batch]));
+        fast::biased(
+            product.reshape([d.outputs, batch, 1, 1]),
+            bias.val(),
+            activation,
+        )
     }
 }
 
-/// A 1 × 1 convolution as a matrix product, which this framework computes much faster on a processor.
-fn pointwise(kernel: &Tensor<4>, input: Tensor<4>) -> Tensor<4> {
-    let [batch, inputs, height, width] = input.dims();
-    let outputs = kernel.dims()[0];
-    if height * width >= 100 {
-        let kernel = kernel
-            .clone()
-            .reshape([1, outputs, inputs])
-            .expand([batch, outputs, inputs]);
-        let flat = input.reshape([batch, inputs, height * width]);
-        kernel.matmul(flat).reshape([batch, outputs, height, width])
-    } else {
-        let pixels = input
-            .permute([0, 2, 3, 1])
-            .reshape([batch * height * width, inputs]);
-        let kernel = kernel.clone().reshape([outputs, inputs]).transpose();
-        let result = pixels.matmul(kernel).reshape([batch, height, width, outputs]);
-        result.permute([0, 3, 1, 2])
-    }
+/// Batch first, as pictures come, to channels first, as networks compute.
+#[must_use]
+pub fn inward(pictures: Tensor<4>) -> Tensor<4> {
+    pictures.swap_dims(0, 1)
 }
 
-/// `[batch, n, 1, 1]` as `[batch, n]`.
-fn flat(value: Tensor<4>) -> Tensor<2> {
-    let [batch, features, height, width] = value.dims();
-    value.reshape([batch, features * height * width])
+/// `[n, batch, 1, 1]` as `[batch, n]`.
+fn rows(value: Tensor<4>) -> Tensor<2> {
+    let [features, batch, _, _] = value.dims();
+    value.reshape([features, batch]).transpose()
 }
 
 /// A stored array on a device.

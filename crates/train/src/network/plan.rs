@@ -26,6 +26,8 @@ pub struct Plan {
     pub embedding: Value,
     /// Length of the embedding.
     pub features: usize,
+    /// Length of a layer of features between embedding and heads, as the published base has one; 0 is none.
+    pub hidden: usize,
     /// Batch norm's ε: 0.001 in Keras.
     pub epsilon: f64,
     /// What the network answers.
@@ -169,6 +171,7 @@ impl Plan {
             steps: Vec::new(),
             embedding: 0,
             features: 0,
+            hidden: 0,
             epsilon: 1e-3,
             heads: Vec::new(),
         }
@@ -205,13 +208,23 @@ impl Plan {
         });
     }
 
-    /// The same backbone with these heads on its embedding instead of its own.
+    /// The same backbone with these heads on its embedding, or on the layer behind it, instead of its own.
     #[must_use]
     pub fn with_heads(mut self, heads: &[(&str, usize)]) -> Self {
         self.steps.truncate(self.embedding);
         self.heads.clear();
+        let (mut from, mut features) = (self.embedding, self.features);
+        if self.hidden > 0 {
+            let dense = Dense {
+                inputs: features,
+                outputs: self.hidden,
+                activation: Activation::Relu,
+            };
+            from = self.step("feats", from, Operation::Dense(dense));
+            features = self.hidden;
+        }
         for &(name, classes) in heads {
-            self.head(name, self.embedding, self.features, classes);
+            self.head(name, from, features, classes);
         }
         self
     }

@@ -27,7 +27,9 @@ use rayon::prelude::*;
 
 use crate::data::{Face, Faces, sample};
 use crate::network::Network;
+use crate::network::architecture::Architecture;
 use crate::weights::Weights;
+use crate::weights::unfold::unfold;
 use checkpoint::State;
 use curves::Point;
 use recipe::{Phase, Recipe, Source};
@@ -36,6 +38,9 @@ use target::{Names, Target};
 
 /// How often a checkpoint is made within an epoch.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(180);
+
+/// Pictures on which batch norm is measured before training.
+const MEASURED: usize = 256;
 
 /// Where a run reads and writes.
 #[derive(Debug, Clone)]
@@ -94,7 +99,7 @@ pub fn train(places: &Places) -> anyhow::Result<Outcome> {
         judged.len()
     );
 
-    let mut run = Run::begin(places, &recipe, targets)?;
+    let mut run = Run::begin(places, &recipe, targets, &spread(&every, MEASURED))?;
     run.ethnicities = data
         .iter()
         .map(|d| d.ethnicities.join(", "))
@@ -127,13 +132,16 @@ fn read(source: &Source, data: &Path) -> anyhow::Result<Faces> {
 fn chosen<'a>(faces: &'a Faces, source: &Source) -> Vec<&'a Face> {
     let mut chosen = faces.split(&source.split);
     chosen.retain(|face| !face.known_duplicate);
-    if source.limit > 0 && chosen.len() > source.limit {
-        let every = chosen.len() as f64 / source.limit as f64;
-        chosen = (0..source.limit)
-            .map(|i| chosen[(i as f64 * every) as usize])
-            .collect();
+    if source.limit > 0 {
+        chosen = spread(&chosen, source.limit);
     }
     chosen
+}
+
+/// At most so many of the faces, evenly spread.
+fn spread<'a>(faces: &[&'a Face], most: usize) -> Vec<&'a Face> {
+    let count = most.min(faces.len());
+    (0..count).map(|i| faces[i * faces.len() / count]).collect()
 }
 
 struct Run<'a> {
@@ -150,7 +158,13 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(places: &'a Places, recipe: &'a Recipe, targets: Vec<Target>) -> anyhow::Result<Self> {
+    /// `measured` are pictures to measure batch norm on, where the start weights have it folded.
+    fn begin(
+        places: &'a Places,
+        recipe: &'a Recipe,
+        targets: Vec<Target>,
+        measured: &[&Face],
+    ) -> anyhow::Result<Self> {
         let device = crate::device().autodiff();
         let heads: Vec<(&str, usize)> = targets.iter().map(|t| (t.head.as_str(), t.classes)).collect();
         let mut plan = recipe
@@ -168,7 +182,7 @@ impl<'a> Run<'a> {
                 let start = places.start.clone().or_else(|| recipe.start.clone());
                 let weights = match &start {
                     None => Weights::random(&plan, recipe.seed),
-                    Some(path) => start_weights(path, &plan, recipe.seed)?,
+                    Some(path) => start_weights(path, &recipe.network, &plan, (recipe.seed, measured))?,
                 };
                 let state = State {
                     recipe: digest,
@@ -373,8 +387,30 @@ impl<'a> Run<'a> {
 }
 
 /// Weights to start from, as far as they fit; what is fresh must be heads only.
-fn start_weights(path: &Path, plan: &crate::network::plan::Plan, seed: u64) -> anyhow::Result<Weights> {
-    let (weights, fresh) = Weights::read(path)?.fitted(plan, seed);
+/// Weights whose batch norm is folded get it back if the network has one, measured on training pictures.
+fn start_weights(
+    path: &Path,
+    network: &Architecture,
+    plan: &crate::network::plan::Plan,
+    (seed, measured): (u64, &[&Face]),
+) -> anyhow::Result<Weights> {
+    let mut known = Weights::read(path)?;
+    let first = &plan.steps[0].name;
+    if !network.folded
+        && known.find(&format!("{first}.gamma")).is_none()
+        && known.find(&format!("{first}.bias")).is_some()
+    {
+        let folded = Architecture {
+            folded: true,
+            ..network.clone()
+        };
+        let mut folded = folded.plan().map_err(anyhow::Error::msg)?;
+        folded.input = sample::input_of(&known.about, folded.size);
+        let pictures = validate::tensor_of(measured, &folded.input, &crate::device())?;
+        known = unfold(&folded, &known, pictures, &crate::device())?;
+        log::info!("{}: batch norm put back, measured on {} pictures.", path.display(), measured.len());
+    }
+    let (weights, fresh) = known.fitted(plan, seed);
     let backbone = |name: &String| {
         let step = name.rsplit_once('.').map_or(name.as_str(), |(step, _)| step);
         plan.steps[..plan.embedding].iter().any(|s| s.name == step)

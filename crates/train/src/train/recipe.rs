@@ -76,9 +76,9 @@ pub struct Loss {
     pub class_weights: ClassWeights,
     /// Learn the annotators' distribution instead of their majority.
     pub soft_labels: bool,
-    /// The part of a label that the picture's first label has, where annotators voted later: 0 to 1. FER2013's own
-    /// labels beside the votes of FER+.
-    pub first_labels: f32,
+    /// How much a second head for the data set's other labelling counts (FER2013's own labels beside the votes of
+    /// FER+), next to 1 for the first; without it there is no such head.
+    pub second_labels: f32,
     /// This part of every label is spread over all classes.
     pub smoothing: f32,
 }
@@ -222,10 +222,10 @@ impl Recipe {
                 "optimiser.sam_rho is {sam_rho}, but 0 to 1 makes sense; the paper's authors use 0.05."
             ));
         }
-        if !(0.0..=1.0).contains(&self.loss.first_labels) {
+        if !(0.0..=10.0).contains(&self.loss.second_labels) {
             return Some(format!(
-                "loss.first_labels is {}, but it is a part of a label, 0 to 1.",
-                self.loss.first_labels
+                "loss.second_labels is {}, but it is a weight next to 1, 0 to 10.",
+                self.loss.second_labels
             ));
         }
         for phase in &self.phase {

@@ -55,7 +55,7 @@ fn gradients(network: &Network, shards: &[Batch], device: &Device) -> (LossValue
             .map(|shard| {
                 // A fork, because clones share the lock of their weights.
                 let copy = network.clone().fork(device);
-                scope.spawn(move || one(shard, copy))
+                scope.spawn(move || alone(|| one(shard, copy)))
             })
             .collect();
         threads
@@ -63,6 +63,7 @@ fn gradients(network: &Network, shards: &[Batch], device: &Device) -> (LossValue
             .map(std::thread::ScopedJoinHandle::join)
             .collect()
     });
+    network.settle();
     let mut sum = GradientsAccumulator::new();
     let mut loss = 0.0;
     for result in results {
@@ -75,6 +76,14 @@ fn gradients(network: &Network, shards: &[Batch], device: &Device) -> (LossValue
         }
     }
     (loss, sum.grads())
+}
+
+/// Computes without further threads: the shards already keep the processor busy, and results must not depend on it.
+fn alone<R: Send>(compute: impl FnOnce() -> R + Send) -> R {
+    match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+        Ok(pool) => pool.install(compute),
+        Err(_) => compute(),
+    }
 }
 
 /// The sum of the losses of all heads over a shard.

@@ -8,6 +8,12 @@ use crate::data::{DataError, Face, Gender};
 /// Ages are classes of one year, 0 to 99; older people are 99.
 pub const AGES: usize = 100;
 
+/// The head for a data set's other labelling: for comparison with networks that were trained on it.
+pub const SECOND_HEAD: &str = "second_expression";
+
+/// Its classes: all but contempt, the last, which FER2013 does not have.
+pub const SECOND_CLASSES: usize = Expression::ALL.len() - 1;
+
 /// Translates labels into the target distribution of one head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Target {
@@ -16,7 +22,7 @@ pub struct Target {
     /// Number of its logits.
     pub classes: usize,
     soft: bool,
-    first_labels: f32,
+    share: f32,
     smoothing: f32,
     weights: Vec<f32>,
 }
@@ -27,10 +33,11 @@ impl Target {
     /// # Errors
     /// [`DataError::Classes`] for an empty class or a single one.
     pub fn of_stage(recipe: &Recipe, faces: &[&Face], names: &Names) -> Result<Vec<Self>, DataError> {
+        let second = if recipe.loss.second_labels > 0.0 { SECOND_CLASSES } else { 0 };
         let heads: &[(&str, usize)] = match recipe.stage {
             Stage::Identity => &[("identity", names.identities)],
             Stage::Attributes => &[("age", AGES), ("gender", 1), ("ethnicity", names.ethnicities)],
-            Stage::Emotion => &[("expression", Expression::ALL.len())],
+            Stage::Emotion => &[("expression", Expression::ALL.len()), (SECOND_HEAD, second)],
         };
         let heads = heads.iter().filter(|(_, classes)| *classes > 0);
         heads
@@ -43,7 +50,7 @@ impl Target {
             head: head.to_owned(),
             classes,
             soft: loss.soft_labels,
-            first_labels: loss.first_labels,
+            share: if head == SECOND_HEAD { loss.second_labels } else { 1.0 },
             smoothing: loss.smoothing,
             weights: vec![1.0; classes.max(2)],
         };
@@ -65,7 +72,7 @@ impl Target {
             )));
         }
         let power = match (loss.class_weights, head) {
-            (ClassWeights::None, _) | (_, "age" | "gender" | "identity") => 0.0,
+            (ClassWeights::None, _) | (_, "age" | "gender" | "identity" | SECOND_HEAD) => 0.0,
             (ClassWeights::Paper, _) => 1.0,
             (ClassWeights::Root, _) => 0.5,
         };
@@ -79,7 +86,7 @@ impl Target {
 
     fn class_name(&self, class: usize) -> String {
         match self.head.as_str() {
-            "expression" => format!("`{}`", Expression::ALL[class].name()),
+            "expression" | SECOND_HEAD => format!("`{}`", Expression::ALL[class].name()),
             _ => class.to_string(),
         }
     }
@@ -92,6 +99,10 @@ impl Target {
             "age" => face.age.map(|age| (age.max(0.0) as usize).min(AGES - 1)),
             "gender" => face.gender.map(|gender| usize::from(gender == Gender::Male)),
             "ethnicity" => face.ethnicity,
+            SECOND_HEAD => face
+                .other_expression
+                .map(Expression::index)
+                .filter(|class| *class < SECOND_CLASSES),
             _ => face.majority().map(Expression::index),
         }
     }
@@ -108,13 +119,7 @@ impl Target {
             Some(shares) if self.soft && self.head == "expression" => label.copy_from_slice(&shares),
             _ => label[class] = 1.0,
         }
-        if let (Some(first), "expression") = (face.other_expression, self.head.as_str()) {
-            label
-                .iter_mut()
-                .for_each(|share| *share *= 1.0 - self.first_labels);
-            label[first.index()] += self.first_labels;
-        }
-        let weight = self.weights[class];
+        let weight = self.weights[class] * self.share;
         for value in label {
             *value = (*value * (1.0 - self.smoothing) + self.smoothing / classes as f32) * weight;
         }

@@ -63,7 +63,8 @@ pub fn embed(network: &Network, faces: &[&Face], device: &Device) -> Result<Vec<
     Ok(parts.into_iter().flatten().collect())
 }
 
-fn tensor_of(faces: &[&Face], input: &Input, device: &Device) -> Result<Tensor<4>, SampleError> {
+/// Pictures as a tensor `[count, 3, size, size]`.
+pub(super) fn tensor_of(faces: &[&Face], input: &Input, device: &Device) -> Result<Tensor<4>, SampleError> {
     let size = input.width;
     let mut planes = Vec::with_capacity(faces.len() * size * size * 3);
     for face in faces {

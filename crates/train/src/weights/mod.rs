@@ -5,6 +5,7 @@
 
 pub mod keras;
 pub mod tfjs;
+pub mod unfold;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
