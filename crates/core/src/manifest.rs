@@ -40,6 +40,10 @@ pub struct Manifest {
     /// How to read the expression output; required for [`Task::Expression`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expression: Option<ExpressionHead>,
+    /// A head that learnt another labelling of the same pictures (FER2013's own labels beside the votes of FER+), so that the
+    /// model can be compared with others by it. The daemon does not read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_expression: Option<ExpressionHead>,
     /// How to read the attribute outputs; required for [`Task::Attributes`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attributes: Option<AttributeHeads>,
@@ -422,15 +426,22 @@ impl Manifest {
             }
             Some(_) => {}
         }
+        self.label_contradictions("expression", head, found);
+        if let Some(second) = &self.second_expression {
+            self.label_contradictions("second_expression", second, found);
+        }
+    }
+
+    fn label_contradictions(&self, table: &str, head: &ExpressionHead, found: &mut Vec<String>) {
         for (place, label) in head.labels.iter().enumerate() {
             if head.labels[..place].contains(label) {
-                found.push(format!("expression.labels names `{}` twice.", label.name()));
+                found.push(format!("{table}.labels names `{}` twice.", label.name()));
             }
         }
         match self.output(&head.output) {
-            None => found.push(format!("expression.output names `{}`, which is no [[outputs]] role.", head.output)),
+            None => found.push(format!("{table}.output names `{}`, which is no [[outputs]] role.", head.output)),
             Some(output) if output.shape.last() != Some(&head.labels.len()) => found.push(format!(
-                "expression.labels has {} labels, but output `{}` has shape {:?}: one label per value of its last axis is needed.",
+                "{table}.labels has {} labels, but output `{}` has shape {:?}: one label per value of its last axis is needed.",
                 head.labels.len(),
                 output.role,
                 output.shape

@@ -143,6 +143,12 @@ fn record(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
                 other.value,
             );
         }
+        if let Some(second) = &e.seven_second_head {
+            add(
+                "expression accuracy, 7 classes, the set's second labels, by the head that learnt them".to_owned(),
+                second.value,
+            );
+        }
         add("expected calibration error".to_owned(), e.calibration_error);
     }
     if let Some(error) = report.age_error {

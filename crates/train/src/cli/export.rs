@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use affect_core::expression::Expression;
 use affect_core::manifest::{
     Activation, AgeHead, AttributeHeads, Element, EthnicityHead, ExpressionHead, GenderHead, Golden, Input,
     MANIFEST_VERSION, Manifest, Mood, MoodMethod, Output, Quantisation, Task,
@@ -9,6 +10,7 @@ use affect_core::manifest::{
 use affect_train::data::sample;
 use affect_train::evaluate::model::{expression_labels, open_network, runtime_path};
 use affect_train::int8::{Exported, Options, export};
+use affect_train::train::target::{SECOND_CLASSES, SECOND_HEAD};
 use affect_train::weights::Weights;
 use anyhow::Context as _;
 
@@ -144,6 +146,11 @@ fn manifest(
         labels: expression_labels(weights),
         activation: Activation::Softmax,
     });
+    let second_expression = role(SECOND_HEAD).map(|output| ExpressionHead {
+        output,
+        labels: Expression::ALL[..SECOND_CLASSES].to_vec(),
+        activation: Activation::Softmax,
+    });
     let attributes = AttributeHeads {
         age: role("age").map(|output| AgeHead {
             output,
@@ -181,6 +188,7 @@ fn manifest(
             interim: true,
         }),
         expression,
+        second_expression,
         attributes: (task == Task::Attributes).then_some(attributes),
         measured: Vec::new(),
         golden: Golden {

@@ -1,14 +1,17 @@
 //! UTKFace (Zhang et al., 2017): `<age>_<gender>_<race>_<date>.jpg`, with gender 0 male and 1 female, race 0 to 4 for
 //! white, black, asian, indian and others. The pictures lie in the folder or in `images/`.
 //!
-//! UTKFace has no official split. Where `labels.csv` has `in_balanced200` (200 pictures per class of gender, and race), those are the
-//! test split, but of the black faces every second one goes to training: the balanced set holds 400 of the 405.
+//! UTKFace has no official split. Ours takes the pictures of every decade of age, gender and race in the order of their
+//! names, and every fifth of them is for testing: test and training have the same make-up, and the split needs no list.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::faces::{Gender, name, pictures};
-use super::{DataError, Face, Faces, table};
+use super::{DataError, Face, Faces};
+
+/// Of so many pictures of a kind one is for testing.
+const ONE_IN: usize = 5;
 
 /// Names of the race codes, in their order.
 pub const RACES: [&str; 5] = ["white", "black", "asian", "indian", "others"];
@@ -20,22 +23,11 @@ pub const RACES: [&str; 5] = ["white", "black", "asian", "indian", "others"];
 pub fn read(path: &Path) -> Result<Faces, DataError> {
     let folder = path.join("images");
     let folder = if folder.is_dir() { folder } else { path.to_owned() };
-    let labels = path.join("labels.csv");
-    let tested: Option<BTreeMap<String, bool>> = if labels.is_file() {
-        let rows = table::read(&labels, &["file", "in_balanced200"])?;
-        Some(
-            rows.iter()
-                .map(|row| (row.text("file").to_owned(), row.text("in_balanced200") == "1"))
-                .collect(),
-        )
-    } else {
-        None
-    };
     let mut data = Faces {
         ethnicities: RACES.map(str::to_owned).to_vec(),
         ..Faces::default()
     };
-    let mut black = 0;
+    let mut seen: BTreeMap<(usize, Gender, usize), usize> = BTreeMap::new();
     for picture in pictures(&folder)? {
         let file = name(&picture);
         let (age, gender, race) = match labels_of(&file) {
@@ -45,15 +37,9 @@ pub fn read(path: &Path) -> Result<Faces, DataError> {
                 continue;
             }
         };
-        let mut split = "";
-        if let Some(tested) = &tested {
-            let mut test = tested.get(&file).copied().unwrap_or(false);
-            if test && race == 1 {
-                black += 1;
-                test = black % 2 == 0;
-            }
-            split = if test { "test" } else { "train" };
-        }
+        let count = seen.entry((age as usize / 10, gender, race)).or_default();
+        *count += 1;
+        let split = if *count % ONE_IN == 0 { "test" } else { "train" };
         data.faces.push(Face {
             path: picture,
             split: split.to_owned(),

@@ -17,13 +17,14 @@ use crate::data::{Face, sample};
 use crate::network::Network;
 use crate::network::architecture::Architecture;
 use crate::network::plan::Plan;
+use crate::train::target::{SECOND_CLASSES, SECOND_HEAD};
 use crate::train::validate::{predict, probabilities};
 use crate::weights::Weights;
 
 /// The answers of one head to all faces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answers {
-    /// `expression`, `age`, `gender` or `ethnicity`.
+    /// `expression`, `second_expression`, `age`, `gender` or `ethnicity`.
     pub head: String,
     /// Of the last axis, where it has names.
     pub labels: Vec<String>,
@@ -44,6 +45,14 @@ pub struct Run {
     pub invoke: Duration,
     /// Its name for the report.
     pub title: String,
+}
+
+impl Run {
+    /// The answers of a head.
+    #[must_use]
+    pub fn head(&self, name: &str) -> Option<&Answers> {
+        self.answers.iter().find(|answers| answers.head == name)
+    }
 }
 
 /// Asks a model about faces. `path` is a model folder, the `.tflite` in it, or a `.safetensors` weight file.
@@ -129,10 +138,8 @@ fn ask_network(path: &Path, faces: &[&Face]) -> anyhow::Result<Run> {
     let answers = plan.heads.iter().zip(scores).map(|(head, scores)| Answers {
         head: head.name.clone(),
         labels: match head.name.as_str() {
-            "expression" => expression_labels(&weights)
-                .iter()
-                .map(|e| e.name().to_owned())
-                .collect(),
+            "expression" => names(&expression_labels(&weights)),
+            SECOND_HEAD => names(&Expression::ALL[..SECOND_CLASSES]),
             "ethnicity" => ethnicities.split(", ").map(str::to_owned).collect(),
             _ => Vec::new(),
         },
@@ -190,6 +197,10 @@ fn ask_interpreter(folder: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Re
     })
 }
 
+fn names(labels: &[Expression]) -> Vec<String> {
+    labels.iter().map(|label| label.name().to_owned()).collect()
+}
+
 /// What a model answers, with the role of each output; and whether the values are logits.
 fn heads(manifest: &Manifest) -> (Vec<(String, Answers)>, bool) {
     let mut heads = Vec::new();
@@ -204,9 +215,11 @@ fn heads(manifest: &Manifest) -> (Vec<(String, Answers)>, bool) {
     };
     let mut logits = true;
     if let Some(expression) = &manifest.expression {
-        let labels = expression.labels.iter().map(|l| l.name().to_owned()).collect();
-        head("expression", &expression.output, labels, 0);
+        head("expression", &expression.output, names(&expression.labels), 0);
         logits = expression.activation == Activation::Softmax;
+    }
+    if let Some(second) = &manifest.second_expression {
+        head(SECOND_HEAD, &second.output, names(&second.labels), 0);
     }
     if let Some(attributes) = &manifest.attributes {
         if let Some(age) = &attributes.age {

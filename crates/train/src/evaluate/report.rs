@@ -11,6 +11,7 @@ use super::metrics::{Rate, calibration_error, confusion};
 use super::model::{Answers, Run};
 use crate::data::faces::expression_by_name;
 use crate::data::{Face, Faces, Gender};
+use crate::train::target::SECOND_HEAD;
 use crate::train::validate::argmax;
 
 /// Everything that was found.
@@ -61,6 +62,9 @@ pub struct ExpressionReport {
     /// Seven classes against the data set's second labelling, where it has one (FER2013 beside FER+).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seven_other_labels: Option<Rate>,
+    /// The same by the head that learnt those labels, where the model has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seven_second_head: Option<Rate>,
     /// `[label][answer]`.
     pub confusion: Vec<Vec<usize>>,
     /// Per label.
@@ -110,8 +114,25 @@ pub fn report(run: &Run, data: &str, set: &Faces, faces: &[&Face], duplicates: u
             _ => {}
         }
     }
+    if let (Some(report), Some(second)) = (&mut report.expression, run.head(SECOND_HEAD)) {
+        report.seven_second_head = second_labels(second, faces);
+    }
     report.groups = groups(run, set, faces);
     report
+}
+
+/// How often the second head gives the set's second label.
+fn second_labels(answers: &Answers, faces: &[&Face]) -> Option<Rate> {
+    let places = places(answers);
+    let verdicts: Vec<bool> = faces
+        .iter()
+        .zip(&answers.scores)
+        .filter_map(|(face, scores)| {
+            let label = face.other_expression?;
+            best(scores, &places, &|_| true).map(|(answer, _)| answer == label)
+        })
+        .collect();
+    (!verdicts.is_empty()).then(|| Rate::of(verdicts))
 }
 
 /// The places of a label among [`Expression::ALL`], for all labels of the model.
@@ -185,6 +206,7 @@ fn expression(answers: &Answers, faces: &[&Face], left_out: &mut Vec<String>) ->
         accuracy: Rate::of(pairs.iter().map(|(label, answer)| label == answer)),
         seven: Rate::of(seven),
         seven_other_labels: (!other.is_empty()).then(|| Rate::of(other)),
+        seven_second_head: None,
         recall: confusion
             .iter()
             .enumerate()
@@ -315,6 +337,13 @@ impl Report {
                     text,
                     "| expression, 7 classes, the set's second labels | {} |",
                     percent(other)
+                );
+            }
+            if let Some(second) = &e.seven_second_head {
+                let _ = writeln!(
+                    text,
+                    "| the same, by the head that learnt those labels | {} |",
+                    percent(second)
                 );
             }
             let _ = writeln!(
