@@ -16,7 +16,7 @@ use crate::data::faces::expression_by_name;
 use crate::data::{Face, sample};
 use crate::network::Network;
 use crate::network::architecture::Architecture;
-use crate::network::plan::{Dense, Operation, Plan};
+use crate::network::plan::Plan;
 use crate::train::validate::{predict, probabilities};
 use crate::weights::Weights;
 
@@ -113,8 +113,8 @@ pub fn expression_labels(weights: &Weights) -> Vec<Expression> {
     }
 }
 
-/// The plan that a weight file's words describe: `architecture`, a `layer` between embedding and heads where there is
-/// one, and `heads`. `size` takes the place of the input's size in those words.
+/// The plan that a weight file's words `architecture` and `heads` describe. `size` takes the place of the input's size in
+/// those words.
 ///
 /// # Errors
 /// If they do not.
@@ -127,25 +127,15 @@ pub fn plan_of(weights: &Weights, size: Option<usize>) -> anyhow::Result<Plan> {
         )
     })?;
     architecture.size = size.unwrap_or(architecture.size);
-    let mut plan = architecture.plan().map_err(anyhow::Error::msg)?;
+    let heads: Vec<(&str, usize)> = word("heads")
+        .unwrap_or_default()
+        .split(", ")
+        .filter_map(|head| head.split_once(' '))
+        .filter_map(|(name, classes)| Some((name, classes.parse().ok()?)))
+        .collect();
+    let backbone = architecture.plan().map_err(anyhow::Error::msg)?;
+    let mut plan = backbone.with_heads(&heads);
     plan.input = sample::input_of(&weights.about, plan.size);
-    let named = |text: &str| {
-        let (name, number) = text.split_once(' ')?;
-        Some((name.to_owned(), number.parse::<usize>().ok()?))
-    };
-    let (mut from, mut features) = (plan.embedding, plan.features);
-    if let Some((name, outputs)) = word("layer").and_then(named) {
-        let layer = Dense {
-            inputs: features,
-            outputs,
-            activation: crate::network::plan::Activation::Relu,
-        };
-        from = plan.step(name, from, Operation::Dense(layer));
-        features = outputs;
-    }
-    for (name, classes) in word("heads").unwrap_or_default().split(", ").filter_map(named) {
-        plan.head(&name, from, features, classes);
-    }
     Ok(plan)
 }
 

@@ -27,7 +27,9 @@ pub fn embed_int8(
     runtime: &Path,
     device: &Device,
 ) -> anyhow::Result<Vec<Vec<f32>>> {
-    let mut plan = plan.clone().with_heads(&[]);
+    let mut plan = plan.clone();
+    plan.hidden = 0;
+    let mut plan = plan.with_heads(&[]);
     plan.heads = vec![Head {
         name: "embedding".to_owned(),
         value: plan.embedding,

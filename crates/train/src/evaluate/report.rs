@@ -245,10 +245,11 @@ fn rate(answers: &Answers, set: &Faces, faces: &[&Face], chosen: &[usize]) -> Op
                 let known = answers.labels.iter().position(|l| l == label)?;
                 Some(argmax(scores) == known)
             }
-            _ => {
+            "expression" => {
                 let label = face.majority().filter(|l| shared.contains(l))?;
                 best(scores, &places, &|e| shared.contains(&e)).map(|(answer, _)| answer == label)
             }
+            _ => None,
         }
     };
     let verdicts: Vec<bool> = chosen.iter().filter_map(verdict).collect();

@@ -62,10 +62,10 @@ pub fn read(path: &Path) -> Result<Weights, WeightError> {
         width: 1.0,
         size: 224,
         folded: true,
+        hidden: 256,
     };
     weights.about = architecture.about();
     for (word, is) in [
-        ("layer", "feats 256"),
         ("heads", "age 100, gender 1"),
         ("channels", "bgr"),
         ("mean", "103.939 116.779 123.68"),
