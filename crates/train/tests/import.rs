@@ -6,7 +6,7 @@ mod common;
 use std::path::Path;
 
 use affect_train::weights::Weights;
-use common::{affect_train, stderr};
+use common::{affect_train, ages, run, stderr};
 
 /// A TensorFlow.js model with one array of each kind, half precision.
 fn write_tfjs(folder: &Path, cut: usize) {
@@ -73,6 +73,52 @@ fn the_published_base_keeps_its_layout_and_depthwise_scale() {
     assert_eq!(
         (weights.about["channels"].as_str(), weights.about["mean"].as_str()),
         ("bgr", "103.939 116.779 123.68")
+    );
+
+    // What was imported says which network it is: it can be evaluated, at its own size and at another.
+    let set = place.path().join("set");
+    ages(&set, 3);
+    let evaluate = |size: &[&str]| {
+        let mut command = affect_train();
+        command
+            .arg("evaluate")
+            .arg("--model")
+            .arg(&out)
+            .arg("--data")
+            .arg(&set);
+        let output = run(command.args(["--format", "utkface", "--json"]).args(size));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    for size in [&[][..], &["--size", "64"]] {
+        let report = evaluate(size);
+        // All kernels are alike, so all logits of age are: the two most probable of 100 equal ages are 0 and 1.
+        assert_eq!(report["gender"]["of"], 3, "{report}");
+        assert!(
+            report["age_error"].as_f64().is_some_and(f64::is_finite),
+            "{report}"
+        );
+    }
+
+    // What an older import wrote is refused in words.
+    let mut old = Weights::read(&out).unwrap();
+    old.about
+        .insert("architecture".to_owned(), "mobilenet-v1".to_owned());
+    old.write(&place.path().join("old.safetensors")).unwrap();
+    let mut command = affect_train();
+    command
+        .arg("evaluate")
+        .arg("--model")
+        .arg(place.path().join("old.safetensors"));
+    let output = command
+        .arg("--data")
+        .arg(&set)
+        .args(["--format", "utkface"])
+        .output()
+        .unwrap();
+    assert!(
+        stderr(&output).contains("import them again"),
+        "{}",
+        stderr(&output)
     );
 }
 

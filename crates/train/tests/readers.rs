@@ -1,5 +1,5 @@
 //! Every reader on a small tree in the published layout, with something wrong in each.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
 
 mod common;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use affect_core::expression::Expression;
 use affect_train::data::{DataError, Face, Faces, Format, Gender};
-use common::face;
+use common::{affect_train, face, root, run, stderr};
 
 fn picture(path: &Path) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -215,6 +215,49 @@ fn imdb_wiki_reads_ages_from_dates() {
 }
 
 #[test]
+fn imdb_wiki_reads_ages_and_genders_from_its_matlab_file() {
+    for set in ["imdb", "wiki"] {
+        let place = tempfile::tempdir().unwrap();
+        for name in [
+            "10000217_1981-05-05_2009.png",
+            "nm1_rm2_1899-5-10_1968.png",
+            "6_1970-01-01_2001.png",
+            "7_1970-01-01_2002.png",
+        ] {
+            picture(&place.path().join("17").join(name));
+        }
+        let file = format!("{set}.mat");
+        // Made by tests/record_mat.py.
+        std::fs::copy(
+            root().join("crates/train/tests/data").join(&file),
+            place.path().join(&file),
+        )
+        .unwrap();
+        let set = Format::ImdbWiki.read(place.path()).unwrap();
+        let found: Vec<_> = set.faces.iter().map(|face| (face.age, face.gender)).collect();
+        assert_eq!(
+            found,
+            [
+                (Some(28.0), Some(Gender::Male)),
+                (Some(69.0), Some(Gender::Female))
+            ]
+        );
+        let text = reasons(&set);
+        for wanted in [
+            format!("{file}, picture 3: The age by its dates"),
+            format!("{file}, picture 4: The picture is missing"),
+            format!("{file}, picture 5: The data set's detector found no face"),
+            format!("{file}, picture 6: The data set's detector found a second face"),
+        ] {
+            assert!(text.contains(&wanted), "{wanted} in {text}");
+        }
+        std::fs::write(place.path().join(&file), "no such file").unwrap();
+        let error = Format::ImdbWiki.read(place.path()).unwrap_err().to_string();
+        assert!(error.contains(&file) && error.contains("ends within"), "{error}");
+    }
+}
+
+#[test]
 fn afew_and_vgaf_are_clips_of_frames() {
     let place = tempfile::tempdir().unwrap();
     picture(&place.path().join("Train_AFEW/Angry/clip1/0001.png"));
@@ -251,6 +294,94 @@ fn afew_and_vgaf_are_clips_of_frames() {
     );
 }
 
+/// Two seconds of a picture that changes, by ffmpeg itself.
+fn video(path: &Path) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut command = std::process::Command::new("ffmpeg");
+    command.args(["-nostdin", "-loglevel", "error", "-f", "lavfi", "-i"]);
+    command.arg("testsrc=duration=2:size=64x48:rate=25");
+    run(command.args(["-c:v", "mjpeg"]).arg(path));
+}
+
+#[test]
+fn videos_become_the_folders_of_frames_that_are_read() {
+    if std::process::Command::new("ffmpeg")
+        .arg("-version")
+        .output()
+        .is_err()
+    {
+        println!("NOT TESTED: ffmpeg is not installed; tests/setup-packages.sh installs it.");
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let (videos, out) = (place.path().join("videos"), place.path().join("frames"));
+    video(&videos.join("Train/1_1.avi"));
+    video(&videos.join("Train/1_2.avi"));
+    std::fs::write(videos.join("Train/1_3.mp4"), "no video").unwrap();
+    let labels = "Vid_name Label\n1_1 3\n1_2.mp4 1\n1_3 1\n";
+    std::fs::write(videos.join("Train_labels.txt"), labels).unwrap();
+    let frames = |more: &[&str]| {
+        let mut command = affect_train();
+        command.arg("frames").arg(&videos).arg(&out).args(more);
+        command.output().unwrap()
+    };
+    let said = stderr(&frames(&["--fps", "10"]));
+    assert!(said.contains("40 frames of 2 video(s); 0 had"), "{said}");
+    assert!(said.contains("1_3.mp4: ffmpeg cannot decode it ("), "{said}");
+    let set = Format::Vgaf.read(&out).unwrap();
+    assert_eq!(set.faces.len(), 40);
+    let of = |clip: &str| {
+        set.faces
+            .iter()
+            .find(|face| face.clip.as_deref() == Some(clip))
+            .unwrap()
+    };
+    assert_eq!(of("1_1").mood.as_deref(), Some("negative"));
+    assert_eq!(of("1_2").mood.as_deref(), Some("positive"));
+    let first = affect_train::data::sample::picture(of("1_1")).unwrap();
+    assert_eq!((first.width, first.height), (64, 48));
+
+    let said = stderr(&frames(&[]));
+    assert!(said.contains("0 frames of 0 video(s); 2 had"), "{said}");
+    let within = affect_train()
+        .arg("frames")
+        .arg(&videos)
+        .arg(videos.join("x"))
+        .output()
+        .unwrap();
+    assert!(
+        stderr(&within).contains("among the videos"),
+        "{}",
+        stderr(&within)
+    );
+    let none = affect_train()
+        .arg("frames")
+        .arg(&out)
+        .arg(place.path().join("y"))
+        .output()
+        .unwrap();
+    assert!(stderr(&none).contains("have no video"), "{}", stderr(&none));
+}
+
+#[test]
+fn without_ffmpeg_it_says_what_to_install() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(place.path().join("videos")).unwrap();
+    std::fs::write(place.path().join("videos/a.avi"), "").unwrap();
+    let mut command = affect_train();
+    command
+        .arg("frames")
+        .arg(place.path().join("videos"))
+        .arg(place.path().join("out"));
+    let output = command.env("PATH", place.path()).output().unwrap();
+    assert!(!output.status.success());
+    assert!(
+        stderr(&output).contains("apt-get install ffmpeg"),
+        "{}",
+        stderr(&output)
+    );
+}
+
 #[test]
 fn folders_and_tables_of_our_own() {
     let place = tempfile::tempdir().unwrap();
@@ -282,6 +413,55 @@ fn folders_and_tables_of_our_own() {
     ] {
         assert!(text.contains(wanted), "{wanted} in {text}");
     }
+}
+
+#[test]
+fn a_table_of_people_beside_the_folders_says_who_they_are() {
+    let place = tempfile::tempdir().unwrap();
+    for file in [
+        "happy/001_08.png",
+        "happy/002.png",
+        "neutral/001_03.png",
+        "neutral/03-b-1.png",
+        "neutral/03.png",
+        "neutral/9_1.png",
+    ] {
+        picture(&place.path().join(file));
+    }
+    let rows =
+        "001,24,female,east_asian/white\n002,NA,male,white\n03,200,male,white\n03-b,50,NA,\n,7,male,white\n";
+    let london = format!("face_id,face_age,face_gender,face_eth\n{rows}");
+    let ours = format!("id,age,gender,ethnicity\n{rows}");
+    for (file, text) in [("info.csv", london), ("people.csv", ours)] {
+        std::fs::write(place.path().join(file), text).unwrap();
+        let set = Format::Folder.read(place.path()).unwrap();
+        std::fs::remove_file(place.path().join(file)).unwrap();
+        let found: Vec<_> = set
+            .faces
+            .iter()
+            .map(|face| {
+                (
+                    face.age,
+                    face.gender,
+                    face.ethnicity.map(|e| set.ethnicities[e].as_str()),
+                )
+            })
+            .collect();
+        let ann = (Some(24.0), Some(Gender::Female), Some("east_asian/white"));
+        let bob = (None, Some(Gender::Male), Some("white"));
+        let nobody = (None, None, None);
+        assert_eq!(found, [ann, bob, ann, (Some(50.0), None, None), nobody, nobody]);
+        let text = reasons(&set);
+        for wanted in [
+            format!("{file}:4: The age `200`"),
+            format!("{file}:6: The row has no `id`"),
+            format!("03.png: {file} has no usable row"),
+            format!("9_1.png: {file} has no usable row"),
+        ] {
+            assert!(text.contains(&wanted), "{wanted} in {text}");
+        }
+    }
+    assert_eq!(Format::Folder.read(place.path()).unwrap().faces[0].age, None);
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn all_stages_run_one_after_another_and_end_in_a_model_folder() {
     let output = train("identity", &who, "out", None, &[]);
     assert!(output.status.success(), "{}", stderr(&output));
     let base = who.join("out/best.safetensors");
+    recognition_in_float_and_int8(&base, &who);
 
     ages(&what.join("set"), 60);
     let heads = "[[phase]]\nname = \"heads\"\nepochs = 1\nrate = 1e-3\nlearns = \"heads\"\n";
@@ -147,13 +148,106 @@ fn all_stages_run_one_after_another_and_end_in_a_model_folder() {
         let output = run(command.args(["--format", "folder", "--split", "valid", "--json"]));
         serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
     };
+    // Who is on the pictures 0.png to 19.png of every class.
+    let people = (0..20).map(|id| {
+        let (gender, origin) = (["female", "male"][id % 2], ["north", "south"][id / 10]);
+        format!("{id},{},{gender},{origin}\n", 15 + id)
+    });
+    let table = format!("id,age,gender,ethnicity\n{}", people.collect::<String>());
+    std::fs::write(how.join("set/people.csv"), table).unwrap();
     let int8 = figures(&model);
+    groups_add_up(&int8);
     let float = figures(&how.join("out/best.safetensors"));
     let accuracy = |report: &serde_json::Value| report["expression"]["accuracy"]["value"].as_f64().unwrap();
     println!("float {}, int8 {}", accuracy(&float), accuracy(&int8));
     assert!(accuracy(&float) > 0.17, "always the same answer is 0.14: {float}");
     assert!((accuracy(&float) - accuracy(&int8)).abs() < 0.15);
     assert_eq!(int8["expression"]["labels"].as_array().unwrap().len(), 8);
+}
+
+/// Rank-1 of a network's embedding on the people it was trained on, and on three of them.
+fn recognition_in_float_and_int8(weights: &Path, who: &Path) {
+    let rank = |more: &[&str]| {
+        let mut command = affect_train();
+        command
+            .arg("evaluate")
+            .arg("--model")
+            .arg(weights)
+            .arg("--data")
+            .arg(who.join("set"));
+        command
+            .args(["--format", "lfw", "--json", "--int8"])
+            .arg(format!("lfw:{}", who.join("set").display()));
+        let output = run(command.arg("--runtime").arg(runtime()).args(more));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    let all = rank(&[]);
+    let mean = |report: &serde_json::Value, which: &str| report[which]["mean"].as_f64().unwrap();
+    println!(
+        "rank-1: float {}, int8 {}",
+        mean(&all, "rank_1"),
+        mean(&all, "rank_1_int8")
+    );
+    assert_eq!(
+        (&all["rank_1"]["people"], &all["rank_1"]["probes"]),
+        (&6.into(), &42.into())
+    );
+    assert!(mean(&all, "rank_1") > 0.2, "by chance it is 0.17: {all}");
+    assert!(
+        (mean(&all, "rank_1") - mean(&all, "rank_1_int8")).abs() < 0.15,
+        "{all}"
+    );
+
+    let file = who.join("three.txt");
+    std::fs::write(&file, "person_0\nperson_2\n\nperson_5\nnobody\n").unwrap();
+    let three = rank(&["--people", file.to_str().unwrap(), "--size", "64"]);
+    assert_eq!(
+        (&three["rank_1"]["people"], &three["faces"]),
+        (&3.into(), &24.into())
+    );
+}
+
+/// Results per group of people, with intervals, that together are the result of all.
+fn groups_add_up(report: &serde_json::Value) {
+    let all = &report["expression"]["accuracy"];
+    let groups = report["groups"].as_array().unwrap();
+    let names: Vec<_> = groups
+        .iter()
+        .map(|group| group["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "age 20 to 39",
+            "age under 20",
+            "ethnicity north",
+            "ethnicity south",
+            "gender female",
+            "gender male"
+        ]
+    );
+    for kind in ["age", "ethnicity", "gender"] {
+        let (mut right, mut of) = (0.0, 0.0);
+        for group in groups
+            .iter()
+            .filter(|group| group["name"].as_str().unwrap().starts_with(kind))
+        {
+            let (faces, part) = (group["faces"].as_f64().unwrap(), &group["figures"]["expression"]);
+            let ends = group["intervals"]["expression"].as_array().unwrap();
+            let (low, value, high) = (
+                ends[0].as_f64().unwrap(),
+                part.as_f64().unwrap(),
+                ends[1].as_f64().unwrap(),
+            );
+            assert!(low <= value && value <= high && low < high, "{group}");
+            (right, of) = (right + value * faces, of + faces);
+        }
+        assert_eq!(of, all["of"].as_f64().unwrap(), "{kind}: {report}");
+        assert!(
+            (right - all["right"].as_f64().unwrap()).abs() < 1e-6,
+            "{kind}: {report}"
+        );
+    }
 }
 
 #[test]

@@ -1,14 +1,18 @@
 //! `affect-train evaluate`: the paper's tables for one model on one data set.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use affect_core::manifest::Measured;
 use affect_train::data::{Face, Faces, Format};
-use affect_train::evaluate::model::{ask, detect, open_network, read_manifest, runtime_path};
+use affect_train::evaluate::model::{Run, ask, detect, open_network_at, read_manifest, runtime_path, title};
 use affect_train::evaluate::rank::rank_1;
+use affect_train::evaluate::recognition::embed_int8;
 use affect_train::evaluate::report::{Report, report};
 use affect_train::train::validate::embed;
-use anyhow::bail;
+use anyhow::{Context as _, bail};
+
+use super::Set;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -27,6 +31,16 @@ pub(super) struct Arguments {
     /// A detector's model folder: look at the largest face that it finds in each picture, not at whole pictures.
     #[arg(long)]
     detector: Option<PathBuf>,
+    /// For a weight file: another side of the input than it was trained at, pixels.
+    #[arg(long)]
+    size: Option<usize>,
+    /// For `lfw`: also measure the network in int8, quantised with pictures of this set (FORMAT:PATH or
+    /// FORMAT:PATH:SPLIT).
+    #[arg(long)]
+    int8: Option<Set>,
+    /// For `lfw`: only the people named in this file, one per line.
+    #[arg(long)]
+    people: Option<PathBuf>,
     /// Print JSON instead of Markdown.
     #[arg(long)]
     json: bool,
@@ -65,9 +79,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     );
     let duplicates = all - faces.len();
     let report = if arguments.format == Format::Lfw {
-        recognition(arguments, &set, &faces, &data)?
+        recognition(arguments, &set, faces, &data)?
     } else {
-        let run = ask(&arguments.model, &faces, &arguments.runtime)?;
+        let run = ask(&arguments.model, arguments.size, &faces, &arguments.runtime)?;
         report(&run, &data, &set, &faces, duplicates)
     };
     if arguments.json {
@@ -81,21 +95,56 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// LFW: the float network's embeddings; no exported model has them.
-fn recognition(arguments: &Arguments, set: &Faces, faces: &[&Face], data: &str) -> anyhow::Result<Report> {
+/// Calibration pictures of `--int8`.
+const CALIBRATION: usize = 256;
+
+/// LFW: the embeddings of a weight file's network; no exported model has them.
+fn recognition(
+    arguments: &Arguments,
+    set: &Faces,
+    mut faces: Vec<&Face>,
+    data: &str,
+) -> anyhow::Result<Report> {
+    if let Some(file) = &arguments.people {
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        let wanted: BTreeSet<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        let missing = wanted
+            .iter()
+            .filter(|name| !set.identities.iter().any(|known| known == *name));
+        for name in missing {
+            log::warn!("{}: `{name}` is not in the data.", file.display());
+        }
+        faces.retain(|face| {
+            face.identity
+                .is_some_and(|i| wanted.contains(set.identities[i].as_str()))
+        });
+    }
+    let people: Vec<usize> = faces.iter().filter_map(|face| face.identity).collect();
     let device = affect_train::device();
-    let (plan, _, network) = open_network(&arguments.model, &device)?;
+    let (plan, weights, network) = open_network_at(&arguments.model, arguments.size, &device)?;
+    let rank = |embeddings: &[Vec<f32>]| {
+        rank_1(embeddings, &people)
+            .with_context(|| format!("{data}: fewer than two people have more than one picture."))
+    };
     let started = std::time::Instant::now();
-    let embeddings = embed(&network, faces, &device)?;
-    let run = affect_train::evaluate::model::Run {
+    let float = rank(&embed(&network, &faces, &device)?)?;
+    let run = Run {
         answers: Vec::new(),
         whole: started.elapsed(),
-        invoke: started.elapsed(),
-        title: format!("{} (float, {})", arguments.model.display(), plan.title),
+        invoke: None,
+        title: title(&arguments.model, &plan, "float"),
     };
-    let people: Vec<usize> = faces.iter().map(|face| face.identity.unwrap_or(0)).collect();
-    let mut found = report(&run, data, set, faces, 0);
-    found.rank_1 = Some(rank_1(&embeddings, &people));
+    let mut found = report(&run, data, set, &faces, 0);
+    found.rank_1 = Some(float);
+    if let Some(calibration) = &arguments.int8 {
+        let pictures = super::export::pictures(std::slice::from_ref(calibration), CALIBRATION, &plan.input)?;
+        let int8 = embed_int8(&plan, &weights, &pictures, &faces, &arguments.runtime, &device)?;
+        found.rank_1_int8 = Some(rank(&int8)?);
+    }
     Ok(found)
 }
 

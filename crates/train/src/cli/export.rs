@@ -72,7 +72,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .context("--out has no name")?
         .to_string_lossy()
         .into_owned();
-    let pictures = calibration(arguments, &plan.input)?;
+    let pictures = pictures(&arguments.calibrate, arguments.pictures, &plan.input)?;
     let options = Options {
         bias_correction: !arguments.no_bias_correction,
         description: format!("affect-train {} {id}", env!("CARGO_PKG_VERSION")),
@@ -94,11 +94,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The tensors of pictures from all calibration sets.
-fn calibration(arguments: &Arguments, input: &Input) -> anyhow::Result<Vec<f32>> {
-    let share = arguments.pictures.div_ceil(arguments.calibrate.len());
+/// The tensors of `count` pictures, evenly from calibration sets.
+pub(super) fn pictures(sets: &[Set], count: usize, input: &Input) -> anyhow::Result<Vec<f32>> {
+    let share = count.div_ceil(sets.len());
     let mut planes = Vec::new();
-    for source in &arguments.calibrate {
+    for source in sets {
         let set = source.format.read(&source.path)?;
         let faces = set.split(&source.split);
         let count = share.min(faces.len());

@@ -3,6 +3,7 @@
 mod data;
 mod evaluate;
 mod export;
+mod frames;
 mod group;
 mod import;
 mod stage;
@@ -25,6 +26,8 @@ struct Arguments {
 enum Command {
     /// Say what is in data sets: classes, splits, duplicates, sizes.
     Data(data::Arguments),
+    /// Turn a data set of videos into one of frames, by ffmpeg.
+    Frames(frames::Arguments),
     /// Turn published weights into a weight file of ours.
     Import(import::Arguments),
     /// Stage 1 of the paper: learn to tell people apart.
@@ -49,6 +52,7 @@ pub(crate) fn main() -> ExitCode {
     use affect_train::train::recipe::Stage;
     let done = match Arguments::parse().command {
         Command::Data(arguments) => data::run(&arguments),
+        Command::Frames(arguments) => frames::run(&arguments),
         Command::Import(arguments) => import::run(&arguments),
         Command::Identity(arguments) => stage::run(&arguments, Stage::Identity),
         Command::Attributes(arguments) => stage::run(&arguments, Stage::Attributes),

@@ -1,7 +1,7 @@
 //! AFEW (Dhall et al., 2012) and VGAF (Sharma et al., 2019) as frame folders: `<split>/<class>/<clip>/<frame>`, and
 //! for VGAF `<split>/<clip>/<frame>` with `<split>_labels.txt` (`<clip> <1 positive, 2 neutral, 3 negative>`).
 //!
-//! Videos are turned into such folders by `ffmpeg -i CLIP.avi -r 5 FOLDER/%04d.jpg`.
+//! `affect-train frames` turns videos into such folders ([`super::video`]).
 
 use std::path::Path;
 
@@ -70,7 +70,10 @@ pub fn read_vgaf(path: &Path) -> Result<Faces, DataError> {
             };
             let folder = split.join(clip.rsplit_once('.').map_or(clip, |(stem, _)| stem));
             if !folder.is_dir() {
-                data.skip(place, "The clip has no folder of frames; make one with ffmpeg.");
+                data.skip(
+                    place,
+                    "The clip has no folder of frames; `affect-train frames` makes them of videos.",
+                );
                 continue;
             }
             let face = Face {
@@ -99,10 +102,10 @@ fn frames(data: &mut Faces, clip: &Path, like: &Face) -> Result<(), DataError> {
 
 /// Videos that are not frame folders yet.
 fn unturned(data: &mut Faces, folder: &Path) -> Result<(), DataError> {
-    for video in super::faces::files(folder, &["avi", "mp4", "mkv"])? {
+    for video in super::faces::files(folder, &super::video::VIDEOS)? {
         data.skip(
             name(&video),
-            "It is a video, not a folder of frames; make one with ffmpeg.",
+            "It is a video, not a folder of frames; `affect-train frames` makes one.",
         );
     }
     Ok(())

@@ -1,9 +1,10 @@
-//! One folder per expression, `<class>/<picture>`, or the same below `<split>/`.
+//! One folder per expression, `<class>/<picture>`, or the same below `<split>/`. A table of people may lie beside
+//! these folders: see [`super::people`].
 
 use std::path::Path;
 
 use super::faces::{certain, expression_by_name, folders, name, pictures};
-use super::{DataError, Face, Faces};
+use super::{DataError, Face, Faces, people};
 
 /// Reads the data set. Folders whose names are no expression are skipped and named.
 ///
@@ -22,6 +23,7 @@ pub fn read(path: &Path) -> Result<Faces, DataError> {
             classes(&mut data, &split, &name(&split))?;
         }
     }
+    people::label(&mut data, path)?;
     data.filled(path)
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use affect_core::geometry::Rect;
 
-use super::faces::{Gender, certain, expression_by_name};
-use super::{DataError, Face, Faces, table};
+use super::faces::{certain, expression_by_name};
+use super::{DataError, Face, Faces, people, table};
 
 /// Reads the table, or `faces.csv` in a folder.
 ///
@@ -43,19 +43,8 @@ fn face(row: &table::Row, folder: &Path, data: &mut Faces) -> Result<Face, Strin
             Some(certain(found))
         }
     };
-    let gender = match filled("gender") {
-        None => None,
-        Some("female") => Some(Gender::Female),
-        Some("male") => Some(Gender::Male),
-        Some(other) => return Err(format!("The gender `{other}` is neither `female` nor `male`.")),
-    };
-    let age = match filled("age") {
-        None => None,
-        Some(text) => match row.number("age") {
-            Some(age) if (0.0..=120.0).contains(&age) => Some(age),
-            _ => return Err(format!("The age `{text}` is not a number from 0 to 120.")),
-        },
-    };
+    let gender = people::gender(row.text("gender"))?;
+    let age = people::age(row.text("age").trim())?;
     let region = match filled("w") {
         None => None,
         Some(_) => match ["x", "y", "w", "h"].map(|side| row.number(side)) {

@@ -9,11 +9,14 @@ pub mod ferplus;
 pub mod folder;
 pub mod lfw;
 pub mod list;
+pub mod matlab;
+pub mod people;
 pub mod sample;
 pub mod scenes;
 pub mod summary;
 pub mod table;
 pub mod utkface;
+pub mod video;
 pub mod wiki;
 
 pub use faces::{DataError, Face, Faces, Gender, Skipped};

@@ -3,4 +3,5 @@
 pub mod metrics;
 pub mod model;
 pub mod rank;
+pub mod recognition;
 pub mod report;

@@ -41,8 +41,8 @@ pub struct Run {
     pub answers: Vec<Answers>,
     /// Crop, resize, normalisation, network and reading, over all faces; decoding is left out.
     pub whole: Duration,
-    /// The network alone.
-    pub invoke: Duration,
+    /// The network alone, where it is timed apart.
+    pub invoke: Option<Duration>,
     /// Its name for the report.
     pub title: String,
 }
@@ -55,14 +55,19 @@ impl Run {
     }
 }
 
-/// Asks a model about faces. `path` is a model folder, the `.tflite` in it, or a `.safetensors` weight file.
+/// Asks a model about faces. `path` is a model folder, the `.tflite` in it, or a `.safetensors` weight file, which
+/// can also be asked at another `size` of its input.
 ///
 /// # Errors
 /// Whatever is wrong with the model, the runtime library or a picture.
-pub fn ask(path: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Result<Run> {
+pub fn ask(path: &Path, size: Option<usize>, faces: &[&Face], runtime: &Path) -> anyhow::Result<Run> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
     match ending {
-        "safetensors" => ask_network(path, faces),
+        "safetensors" => ask_network(path, size, faces),
+        _ if size.is_some() => bail!(
+            "{}: a model file has one size of its input; only weight files (.safetensors) are asked at another.",
+            path.display()
+        ),
         "tflite" => {
             let folder = path.parent().unwrap_or(Path::new("."));
             let run = ask_interpreter(folder, faces, runtime).with_context(|| {
@@ -83,8 +88,20 @@ pub fn ask(path: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Result<Run> 
 /// # Errors
 /// If the file is damaged or does not say which network it is.
 pub fn open_network(path: &Path, device: &Device) -> anyhow::Result<(Plan, Weights, Network)> {
+    open_network_at(path, None, device)
+}
+
+/// The same for pictures of another size than it was trained on: convolutions do not mind.
+///
+/// # Errors
+/// As [`open_network`], or if the networks do not work at that size.
+pub fn open_network_at(
+    path: &Path,
+    size: Option<usize>,
+    device: &Device,
+) -> anyhow::Result<(Plan, Weights, Network)> {
     let weights = Weights::read(path)?;
-    let plan = plan_of(&weights).with_context(|| path.display().to_string())?;
+    let plan = plan_of(&weights, size).with_context(|| path.display().to_string())?;
     let network = Network::new(plan.clone(), &weights, device)?;
     Ok((plan, weights, network))
 }
@@ -105,32 +122,35 @@ pub fn expression_labels(weights: &Weights) -> Vec<Expression> {
     }
 }
 
-/// The plan that a weight file's words describe.
+/// The plan that a weight file's words `architecture` and `heads` describe. `size` takes the place of the input's size in
+/// those words.
 ///
 /// # Errors
 /// If they do not.
-pub fn plan_of(weights: &Weights) -> anyhow::Result<Plan> {
-    let text = weights
-        .about
-        .get("architecture")
-        .context("The weights do not say which network they belong to.")?;
-    let architecture: Architecture =
-        serde_json::from_str(text).context("The weights do not say which network they belong to.")?;
-    let backbone = architecture.plan().map_err(anyhow::Error::msg)?;
-    let heads = weights.about.get("heads").map(String::as_str).unwrap_or_default();
-    let heads: Vec<(&str, usize)> = heads
+pub fn plan_of(weights: &Weights, size: Option<usize>) -> anyhow::Result<Plan> {
+    let word = |name: &str| weights.about.get(name).map(String::as_str);
+    let text = word("architecture").context("The weights do not say which network they belong to.")?;
+    let mut architecture: Architecture = serde_json::from_str(text).with_context(|| {
+        format!(
+            "The weights say that they belong to `{text}`, which is no description of a network: import them again."
+        )
+    })?;
+    architecture.size = size.unwrap_or(architecture.size);
+    let heads: Vec<(&str, usize)> = word("heads")
+        .unwrap_or_default()
         .split(", ")
         .filter_map(|head| head.split_once(' '))
         .filter_map(|(name, classes)| Some((name, classes.parse().ok()?)))
         .collect();
+    let backbone = architecture.plan().map_err(anyhow::Error::msg)?;
     let mut plan = backbone.with_heads(&heads);
     plan.input = sample::input_of(&weights.about, plan.size);
     Ok(plan)
 }
 
-fn ask_network(path: &Path, faces: &[&Face]) -> anyhow::Result<Run> {
+fn ask_network(path: &Path, size: Option<usize>, faces: &[&Face]) -> anyhow::Result<Run> {
     let device = crate::device();
-    let (plan, weights, network) = open_network(path, &device)?;
+    let (plan, weights, network) = open_network_at(path, size, &device)?;
     let started = Instant::now();
     let scores = predict(&network, faces, &device)?;
     let whole = started.elapsed();
@@ -149,9 +169,15 @@ fn ask_network(path: &Path, faces: &[&Face]) -> anyhow::Result<Run> {
     Ok(Run {
         answers: answers.collect(),
         whole,
-        invoke: whole,
-        title: format!("{} (float, {})", path.display(), plan.title),
+        invoke: None,
+        title: title(path, &plan, "float"),
     })
+}
+
+/// What a weight file is called in a report.
+#[must_use]
+pub fn title(path: &Path, plan: &Plan, numbers: &str) -> String {
+    format!("{} ({numbers}, {}, {} px)", path.display(), plan.title, plan.size)
 }
 
 fn ask_interpreter(folder: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Result<Run> {
@@ -192,7 +218,7 @@ fn ask_interpreter(folder: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Re
     Ok(Run {
         answers: heads.into_iter().map(|(_, answers)| answers).collect(),
         whole,
-        invoke,
+        invoke: Some(invoke),
         title: model.manifest.id,
     })
 }

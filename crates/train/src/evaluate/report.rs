@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::metrics::{Rate, calibration_error, confusion};
 use super::model::{Answers, Run};
+use super::rank::Rank1;
 use crate::data::faces::expression_by_name;
 use crate::data::{Face, Faces, Gender};
 use crate::train::target::SECOND_HEAD;
@@ -39,15 +40,20 @@ pub struct Report {
     /// Accuracy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ethnicity: Option<Rate>,
-    /// LFW: rank-1 rates over splits, mean and standard deviation.
+    /// LFW: people recognised by the float network.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rank_1: Option<(f64, f64)>,
+    pub rank_1: Option<Rank1>,
+    /// The same by the int8 network.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank_1_int8: Option<Rank1>,
     /// Per group of people: the same accuracies.
     pub groups: Vec<Group>,
-    /// Whole time for one face ÷ bare invoke.
-    pub time_ratio: f64,
-    /// Bare invoke on this machine, milliseconds.
-    pub invoke_ms: f64,
+    /// Whole time for one face ÷ bare invoke; of a model in the interpreter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_ratio: Option<f64>,
+    /// Bare invoke on this machine, milliseconds; of a model in the interpreter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invoke_ms: Option<f64>,
 }
 
 /// How well expressions are read.
@@ -100,9 +106,14 @@ pub fn report(run: &Run, data: &str, set: &Faces, faces: &[&Face], duplicates: u
         gender: None,
         ethnicity: None,
         rank_1: None,
+        rank_1_int8: None,
         groups: Vec::new(),
-        time_ratio: run.whole.as_secs_f64() / run.invoke.as_secs_f64().max(1e-9),
-        invoke_ms: run.invoke.as_secs_f64() * 1e3 / faces.len().max(1) as f64,
+        time_ratio: run
+            .invoke
+            .map(|invoke| run.whole.as_secs_f64() / invoke.as_secs_f64().max(1e-9)),
+        invoke_ms: run
+            .invoke
+            .map(|invoke| invoke.as_secs_f64() * 1e3 / faces.len().max(1) as f64),
     };
     let all: Vec<usize> = (0..faces.len()).collect();
     for answers in &run.answers {
@@ -110,7 +121,16 @@ pub fn report(run: &Run, data: &str, set: &Faces, faces: &[&Face], duplicates: u
             "expression" => report.expression = expression(answers, faces, &mut report.left_out),
             "age" => report.age_error = age_error(answers, faces, &all),
             "gender" => report.gender = rate(answers, set, faces, &all),
-            "ethnicity" => report.ethnicity = rate(answers, set, faces, &all),
+            "ethnicity" => {
+                report.ethnicity = rate(answers, set, faces, &all);
+                let unknown = set
+                    .ethnicities
+                    .iter()
+                    .filter(|name| !answers.labels.contains(name));
+                report
+                    .left_out
+                    .extend(unknown.map(|name| format!("ethnicity {name}: not in the model")));
+            }
             _ => {}
         }
     }
@@ -160,14 +180,18 @@ fn best(
     })
 }
 
+/// The expressions that model and data share.
+fn shared(places: &[Option<Expression>], faces: &[&Face]) -> Vec<Expression> {
+    let in_data = |e: Expression| faces.iter().any(|face| face.majority() == Some(e));
+    let both = |e: &Expression| places.contains(&Some(*e)) && in_data(*e);
+    Expression::ALL.into_iter().filter(both).collect()
+}
+
 fn expression(answers: &Answers, faces: &[&Face], left_out: &mut Vec<String>) -> Option<ExpressionReport> {
     let places = places(answers);
     let in_model = |e: Expression| places.contains(&Some(e));
     let in_data = |e: Expression| faces.iter().any(|face| face.majority() == Some(e));
-    let shared: Vec<Expression> = Expression::ALL
-        .into_iter()
-        .filter(|e| in_model(*e) && in_data(*e))
-        .collect();
+    let shared = shared(&places, faces);
     if shared.is_empty() {
         return None;
     }
@@ -230,24 +254,27 @@ fn age_error(answers: &Answers, faces: &[&Face], chosen: &[usize]) -> Option<f64
     (!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64)
 }
 
+/// How many of the chosen faces a head other than age is right about, among the labels that model and data share.
 fn rate(answers: &Answers, set: &Faces, faces: &[&Face], chosen: &[usize]) -> Option<Rate> {
-    let verdicts: Vec<bool> = chosen
-        .iter()
-        .filter_map(|&i| {
-            let (face, scores) = (faces[i], &answers.scores[i]);
-            match answers.head.as_str() {
-                "gender" => face.gender.map(|g| (g == Gender::Male) == (scores[0] >= 0.5)),
-                "ethnicity" => face
-                    .ethnicity
-                    .map(|e| set.ethnicities.get(e) == answers.labels.get(argmax(scores))),
-                _ => {
-                    let places = places(answers);
-                    let label = face.majority().filter(|l| places.contains(&Some(*l)))?;
-                    best(scores, &places, &|_| true).map(|(answer, _)| answer == label)
-                }
+    let places = places(answers);
+    let shared = shared(&places, faces);
+    let verdict = |&i: &usize| {
+        let (face, scores) = (faces[i], &answers.scores[i]);
+        match answers.head.as_str() {
+            "gender" => face.gender.map(|g| (g == Gender::Male) == (scores[0] >= 0.5)),
+            "ethnicity" => {
+                let label = set.ethnicities.get(face.ethnicity?)?;
+                let known = answers.labels.iter().position(|l| l == label)?;
+                Some(argmax(scores) == known)
             }
-        })
-        .collect();
+            "expression" => {
+                let label = face.majority().filter(|l| shared.contains(l))?;
+                best(scores, &places, &|e| shared.contains(&e)).map(|(answer, _)| answer == label)
+            }
+            _ => None,
+        }
+    };
+    let verdicts: Vec<bool> = chosen.iter().filter_map(verdict).collect();
     (!verdicts.is_empty()).then(|| Rate::of(verdicts))
 }
 
@@ -360,19 +387,22 @@ impl Report {
                 let _ = writeln!(text, "| {name} | {} |", percent(rate));
             }
         }
-        if let Some((mean, deviation)) = self.rank_1 {
-            let _ = writeln!(
-                text,
-                "| rank-1 | {:.2} ± {:.2} % |",
-                mean * 100.0,
-                deviation * 100.0
-            );
+        for (numbers, rank) in [("float", &self.rank_1), ("int8", &self.rank_1_int8)] {
+            if let Some(rank) = rank {
+                let _ = writeln!(
+                    text,
+                    "| rank-1, {numbers}: {} people, one picture each in the gallery, {} probes, {} random splits | {:.2} ± {:.2} % |",
+                    rank.people,
+                    rank.probes,
+                    rank.splits,
+                    rank.mean * 100.0,
+                    rank.deviation * 100.0
+                );
+            }
         }
-        let _ = writeln!(
-            text,
-            "| whole time for a face ÷ bare invoke | {:.2} |",
-            self.time_ratio
-        );
+        if let Some(ratio) = self.time_ratio {
+            let _ = writeln!(text, "| whole time for a face ÷ bare invoke | {ratio:.2} |");
+        }
         if let Some(e) = &self.expression {
             let _ = write!(
                 text,

@@ -206,7 +206,7 @@ pub fn features(model: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Result
         let wide = |row: Vec<f32>| row.into_iter().map(f64::from).collect();
         return Ok(embed(&network, faces, &device)?.into_iter().map(wide).collect());
     }
-    let answers = ask(model, faces, runtime)?.answers;
+    let answers = ask(model, None, faces, runtime)?.answers;
     let expression = answers
         .into_iter()
         .find(|answers| answers.head == "expression")

@@ -57,10 +57,10 @@ pub enum ExportError {
     Identity(String),
 }
 
-/// Quantises and writes a network. `pictures` are calibration pictures, each `[3, size, size]`, one after another.
+/// Quantises a network for a model file. `pictures` are calibration pictures, each `[3, size, size]`, one after another.
 ///
 /// # Errors
-/// [`ExportError`].
+/// [`ExportError`]; [`ExportError::Identity`] if a head could tell people apart.
 pub fn export(
     plan: &Plan,
     weights: &Weights,
@@ -75,6 +75,20 @@ pub fn export(
     {
         return Err(ExportError::Identity(head.name.clone()));
     }
+    quantise(plan, weights, pictures, options, device)
+}
+
+/// The same with any heads, to be measured in memory and not to be written: see `evaluate::recognition`.
+///
+/// # Errors
+/// [`ExportError`].
+pub(crate) fn quantise(
+    plan: &Plan,
+    weights: &Weights,
+    pictures: &[f32],
+    options: &Options,
+    device: &Device,
+) -> Result<Exported, ExportError> {
     let (plan, folded) = fold(plan, weights)?;
     let each = 3 * plan.size * plan.size;
     let count = pictures.len() / each;

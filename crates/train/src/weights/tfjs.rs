@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Array, WeightError, Weights, halves, permuted, transposed};
+use crate::network::architecture::{Architecture, Family};
 
 /// Reads `faceres.json` and the binary files that it names.
 ///
@@ -56,15 +57,21 @@ pub fn read(path: &Path) -> Result<Weights, WeightError> {
         );
         put(format!("{ours}.bias"), find(&format!("{theirs}/bias"))?.clone());
     }
-    weights
-        .about
-        .insert("architecture".to_owned(), "mobilenet-v1".to_owned());
-    weights.about.insert("width".to_owned(), "1".to_owned());
-    weights.about.insert("norm".to_owned(), "folded".to_owned());
-    weights.about.insert("channels".to_owned(), "bgr".to_owned());
-    weights
-        .about
-        .insert("mean".to_owned(), "103.939 116.779 123.68".to_owned());
+    let architecture = Architecture {
+        name: Family::MobilenetV1,
+        width: 1.0,
+        size: 224,
+        folded: true,
+        hidden: 256,
+    };
+    weights.about = architecture.about();
+    for (word, is) in [
+        ("heads", "age 100, gender 1"),
+        ("channels", "bgr"),
+        ("mean", "103.939 116.779 123.68"),
+    ] {
+        weights.about.insert(word.to_owned(), is.to_owned());
+    }
     weights.about.insert(
         "source".to_owned(),
         "npm @vladmandic/human, models/faceres (MIT)".to_owned(),
