@@ -5,8 +5,14 @@ mod common;
 
 use std::path::Path;
 
+use affect_core::geometry::Rect;
+use affect_train::data::sample;
+use affect_train::evaluate::model::open_network;
+use affect_train::network::values;
+use affect_train::train::validate::probabilities;
 use affect_train::weights::Weights;
-use common::{affect_train, ages, run, stderr};
+use burn::tensor::{Tensor, TensorData};
+use common::{affect_train, ages, root, run, stderr};
 
 /// A TensorFlow.js model with one array of each kind, half precision.
 fn write_tfjs(folder: &Path, cut: usize) {
@@ -119,6 +125,73 @@ fn the_published_base_keeps_its_layout_and_depthwise_scale() {
         stderr(&output).contains("import them again"),
         "{}",
         stderr(&output)
+    );
+}
+
+#[test]
+fn a_keras_file_answers_to_faces_what_keras_answers() {
+    let recorded: serde_json::Value = serde_json::from_str(include_str!("data/keras.json")).unwrap();
+    let size = recorded["size"].as_u64().unwrap() as usize;
+    let numbers = |value: &serde_json::Value| -> Vec<f32> {
+        let values = value.as_array().unwrap().iter();
+        values.map(|v| v.as_f64().unwrap() as f32).collect()
+    };
+    let labels: Vec<&str> = recorded["labels"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|label| label.as_str().unwrap())
+        .collect();
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("imported.safetensors");
+    run(affect_train()
+        .arg("import")
+        .arg(root().join("crates/train/tests/data/mobilenet_7.h5"))
+        .args([
+            "--width",
+            "0.25",
+            "--size",
+            &size.to_string(),
+            "--head",
+            "emotion_preds",
+        ])
+        .args(["--labels", &labels.join(",")])
+        .arg("--out")
+        .arg(&out));
+
+    let device = affect_train::device();
+    let (plan, weights, network) = open_network(&out, &device).unwrap();
+    assert_eq!(weights.about["labels"], labels.join(", "));
+    let (mut scores_off, mut embedding_off) = (0f32, 0f32);
+    for case in recorded["cases"].as_array().unwrap() {
+        let image = case["image"].as_str().unwrap();
+        let picture = sample::decode(&root().join("models/emotion-mobilenet-v1").join(image)).unwrap();
+        let region = Rect {
+            x: case["x"].as_f64().unwrap() as f32,
+            y: case["y"].as_f64().unwrap() as f32,
+            w: size as f32,
+            h: size as f32,
+        };
+        let mut planes = Vec::new();
+        sample::append_region(&mut planes, &picture, &region, &plan.input).unwrap();
+        let tensor: Tensor<4> = Tensor::from_data(TensorData::new(planes, [1, 3, size, size]), &device);
+        let worst = |found: &[f32], wanted: &[f32]| {
+            let differences = found.iter().zip(wanted).map(|(f, w)| (f - w).abs());
+            differences.fold(0f32, f32::max)
+        };
+        let embedding = numbers(&case["embedding"]);
+        let found = values(network.embed(tensor.clone()));
+        embedding_off = embedding_off.max(worst(&found[..embedding.len()], &embedding));
+        let wanted = numbers(&case["scores"]);
+        let found = probabilities(&values(network.forward(tensor).remove(0)));
+        assert_eq!(found.len(), wanted.len());
+        scores_off = scores_off.max(worst(&found, &wanted));
+    }
+    println!("largest error: probabilities {scores_off:.1e}, features {embedding_off:.1e}");
+    // The features are up to two in size, and spread by a half.
+    assert!(
+        scores_off < 1e-5 && embedding_off < 1e-4,
+        "{scores_off} {embedding_off}"
     );
 }
 

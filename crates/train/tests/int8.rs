@@ -137,6 +137,41 @@ fn folding_batch_norm_changes_nothing_but_rounding() {
     }
 }
 
+#[test]
+fn a_channel_that_died_keeps_its_bias() {
+    let architecture = Architecture {
+        name: Family::MobilenetV1,
+        width: 0.25,
+        size: 48,
+        folded: true,
+    };
+    let plan = architecture.plan().unwrap().with_heads(&[("expression", 8)]);
+    let mut weights = Weights::random(&plan, 5);
+    for (channel, left) in [(2, 0.0), (3, 1e-12), (4, 1e-6)] {
+        let mut kernel = weights.find("conv_pw_3.kernel").unwrap().clone();
+        let each = kernel.values.len() / kernel.shape[0];
+        kernel.values[channel * each..(channel + 1) * each].fill(left);
+        weights.insert("conv_pw_3.kernel".to_owned(), kernel);
+        let mut bias = weights.find("conv_pw_3.bias").unwrap().clone();
+        bias.values[channel] = 2.5;
+        weights.insert("conv_pw_3.bias".to_owned(), bias);
+    }
+    let options = int8::Options {
+        bias_correction: false,
+        description: "test".to_owned(),
+    };
+    let device = affect_train::device();
+    let exported = int8::export(&plan, &weights, &pictures(48, 16), &options, &device).unwrap();
+    let tensors = &exported.graph.tensors;
+    let bias = tensors.iter().find(|t| t.name == "conv_pw_3/bias").unwrap();
+    let stored = bias.data.as_ref().unwrap().as_chunks::<4>().0;
+    let scales = &bias.quantised.as_ref().unwrap().scale;
+    for channel in 2..5 {
+        let value = i32::from_le_bytes(stored[channel]) as f32 * scales[channel];
+        assert!((value - 2.5).abs() < 1e-5, "channel {channel}: {value}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(6))]
 

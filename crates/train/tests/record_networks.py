@@ -1,34 +1,15 @@
 """Records what Keras' MobileNet and EfficientNet-B0 compute, for tests/networks.rs.
 
-    python record_networks.py          (tensorflow 2.19; writes data/networks.json)
-
-Weights and picture are drawn from array names by a formula that the test repeats, so that no weight file is needed.
+    python record_networks.py          (tensorflow; writes data/networks.json)
 """
-import json
 import pathlib
 
 import numpy as np
 import tensorflow as tf
 
+from formula import kernel, numbers, record, write
+
 SIZE = 64
-
-
-def numbers(name, shape):
-    seed = 0x811C9DC5
-    for byte in name.encode():
-        seed = ((seed ^ byte) * 0x01000193) & 0xFFFFFFFF
-    h = (np.arange(np.prod(shape), dtype=np.uint64) * 0x9E3779B9 + seed) & 0xFFFFFFFF
-    h ^= h >> np.uint64(16)
-    h = (h * 0x85EBCA6B) & 0xFFFFFFFF
-    h ^= h >> np.uint64(13)
-    h = (h * 0xC2B2AE35) & 0xFFFFFFFF
-    h ^= h >> np.uint64(16)
-    return (h.astype(np.float64) / 2**32 - 0.5).reshape(shape)
-
-
-def kernel(name, shape):
-    """`[outputs, inputs, side, side]`, uniform by He."""
-    return (numbers(name, shape) * 2 * np.sqrt(6 / np.prod(shape[1:]))).astype(np.float32)
 
 
 def convolution(layer, name):
@@ -78,14 +59,12 @@ def efficientnet():
 
 def main():
     picture = (2 * numbers("picture", (3, SIZE, SIZE))).astype(np.float32)
-    recorded = {"size": SIZE, "recorded_with": f"TensorFlow {tf.__version__}"}
+    recorded = {"size": SIZE, "recorded_with": f"TensorFlow {tf.__version__}, Keras {tf.keras.__version__}"}
     for name, (model, scale) in {"mobilenet-v1": mobilenet(), "efficientnet-b0": efficientnet()}.items():
         out = model(picture.transpose(1, 2, 0)[None] * scale, training=False).numpy()[0]
-        recorded[name] = {"parameters": model.count_params(), "first": [float(v) for v in out[:64]],
-                          "mean": float(out.mean()), "deviation": float(out.std())}
-        print(name, model.count_params(), out[:4], out.mean(), out.std())
-    path = pathlib.Path(__file__).parent / "data/networks.json"
-    path.write_text(json.dumps(recorded, indent=1) + "\n")
+        trainable = sum(np.prod(w.shape) for w in model.trainable_weights)
+        recorded[name] = record(out, model.count_params(), trainable)
+    write(pathlib.Path(__file__).parent / "data/networks.json", recorded)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,12 @@ use crate::weights::{Array, Weights};
 /// Pictures that are computed together.
 const TOGETHER: usize = 16;
 
+/// The smallest largest magnitude of a kernel.
+const LEAST_KERNEL: f32 = 5e-7;
+
+/// The largest stored bias: half of what 32 bits hold, the rest is for the products that are added to it.
+const MOST_BIAS: f32 = (1 << 30) as f32;
+
 /// Least and largest of one value.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
@@ -93,29 +99,41 @@ fn parts(pictures: &Tensor<4>) -> Vec<Tensor<4>> {
         .collect()
 }
 
-/// The scale of every output channel of a kernel, symmetric: largest magnitude ÷ 127.
+/// The scale of every output channel of a kernel (or the only one), symmetric: largest magnitude ÷ 127.
+///
+/// A channel that died in training has next to no kernel left, but perhaps a bias, which is stored in steps of
+/// this scale times the input's. So the scale is at least what lets the bias fit; as in TensorFlow's converter.
 #[must_use]
-pub fn weight_scales(kernel: &Array, per_channel: bool) -> Vec<f32> {
+pub fn kernel_scales(kernel: &Array, bias: &Array, input_scale: f32, per_channel: bool) -> Vec<f32> {
     let slices = if per_channel { kernel.shape[0] } else { 1 };
-    let largest = |values: &[f32]| values.iter().fold(1e-8f32, |most, v| most.max(v.abs()));
-    kernel
-        .values
-        .chunks_exact(kernel.values.len() / slices)
-        .map(|slice| largest(slice) / 127.0)
+    let largest = |values: &[f32]| values.iter().fold(0f32, |most, v| most.max(v.abs()));
+    let kernels = kernel.values.chunks_exact(kernel.values.len() / slices);
+    let biases = bias.values.chunks_exact(bias.values.len() / slices);
+    kernels
+        .zip(biases)
+        .map(|(kernel, bias)| {
+            let scale = largest(kernel).max(LEAST_KERNEL) / 127.0;
+            scale.max(largest(bias) / (MOST_BIAS * input_scale))
+        })
         .collect()
+}
+
+/// The stored numbers of values in steps of `scales`, one per slice or one for all.
+///
+/// The product with the reciprocal, as in TensorFlow's converter: a quotient rounds some ties the other way.
+pub fn steps<'a>(values: &'a [f32], scales: &'a [f32]) -> impl Iterator<Item = f32> + 'a {
+    let slices = values.chunks_exact(values.len() / scales.len()).zip(scales);
+    slices.flat_map(|(slice, scale)| {
+        let each = 1.0 / scale;
+        slice.iter().map(move |v| (v * each).round())
+    })
 }
 
 /// The stored numbers of a kernel.
 #[must_use]
 pub fn stored(kernel: &Array, scales: &[f32]) -> Vec<i8> {
-    let each = kernel.values.len() / scales.len();
-    let slices = kernel.values.chunks_exact(each).zip(scales);
-    slices
-        .flat_map(|(slice, scale)| {
-            slice
-                .iter()
-                .map(move |v| (v / scale).round().clamp(-127.0, 127.0) as i8)
-        })
+    steps(&kernel.values, scales)
+        .map(|v| v.clamp(-127.0, 127.0) as i8)
         .collect()
 }
 
@@ -127,14 +145,16 @@ pub fn per_channel(operation: &Operation) -> bool {
 
 /// The weights with their kernels as int8 keeps them.
 #[must_use]
-pub fn rounded_weights(plan: &Plan, weights: &Weights) -> Weights {
+pub fn rounded_weights(plan: &Plan, weights: &Weights, ranges: &Ranges) -> Weights {
     let mut rounded = weights.clone();
     for step in &plan.steps {
         let name = format!("{}.kernel", step.name);
-        let Some(kernel) = weights.find(&name) else {
+        let (Some(kernel), Some(bias)) = (weights.find(&name), weights.find(&format!("{}.bias", step.name)))
+        else {
             continue;
         };
-        let scales = weight_scales(kernel, per_channel(&step.operation));
+        let input_scale = ranges.values[step.from].quantised().scale[0];
+        let scales = kernel_scales(kernel, bias, input_scale, per_channel(&step.operation));
         let each = kernel.values.len() / scales.len();
         let values = stored(kernel, &scales).into_iter().enumerate();
         let values = values.map(|(at, v)| f32::from(v) * scales[at / each]).collect();

@@ -3,7 +3,7 @@
 use affect_core::manifest::Quantisation;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::calibrate::{self, Ranges, per_channel, stands_alone, stored, weight_scales};
+use super::calibrate::{self, Ranges, kernel_scales, per_channel, stands_alone, steps, stored};
 use super::fold::fold;
 use super::graph::{Fused, Graph, Kind, Quantised, Tensor as Entry, Type};
 use super::write::write;
@@ -118,7 +118,11 @@ pub(crate) fn quantise(
     };
     let mut quantised = folded.clone();
     if options.bias_correction {
-        let rounded = Network::new(plan.clone(), &calibrate::rounded_weights(&plan, &folded), device)?;
+        let rounded = Network::new(
+            plan.clone(),
+            &calibrate::rounded_weights(&plan, &folded, &ranges),
+            device,
+        )?;
         quantised = calibrate::correct_biases((&float, &rounded), &ranges, &folded, &pictures, device);
     }
     let input = ranges.values[0].quantised();
@@ -209,7 +213,7 @@ impl<'a> Drawing<'a> {
                     .weights
                     .get(&format!("{name}.kernel"), &[d.outputs, d.inputs])?
                     .clone();
-                let inputs = self.layer(name, x, &kernel, 0, per_channel(&step.operation))?;
+                let inputs = self.layer(name, x, &kernel, per_channel(&step.operation))?;
                 (self.graph.node(kind, &inputs, entry), 1, d.outputs)
             }
             Operation::Add(other) => {
@@ -279,21 +283,15 @@ impl<'a> Drawing<'a> {
         Ok(self.graph.node(kind, &inputs, entry))
     }
 
-    /// Input, kernel and bias of a layer.
-    fn layer(
-        &mut self,
-        name: &str,
-        x: i32,
-        kernel: &Array,
-        axis: i32,
-        each: bool,
-    ) -> Result<[i32; 3], WeightError> {
-        let scales = weight_scales(kernel, each);
+    /// Input, kernel and bias of a dense layer.
+    fn layer(&mut self, name: &str, x: i32, kernel: &Array, each: bool) -> Result<[i32; 3], WeightError> {
+        let bias = self.bias(name, kernel)?;
+        let scales = kernel_scales(kernel, &bias, self.scale(x), each);
         let numbers = stored(kernel, &scales);
-        let shape = kernel.shape.clone();
-        self.constants(name, x, (shape, numbers, scales, axis), kernel.shape[0])
+        Ok(self.constants(name, x, (kernel.shape.clone(), numbers, scales, 0), &bias))
     }
 
+    /// Input, kernel and bias of a convolution; `axis` is that of the outputs after the axes are put in `order`.
     fn layer_permuted(
         &mut self,
         name: &str,
@@ -302,7 +300,8 @@ impl<'a> Drawing<'a> {
         axis: i32,
         order: [usize; 4],
     ) -> Result<[i32; 3], WeightError> {
-        let scales = weight_scales(kernel, true);
+        let bias = self.bias(name, kernel)?;
+        let scales = kernel_scales(kernel, &bias, self.scale(x), true);
         let numbers = stored(kernel, &scales);
         let whole = Array {
             shape: kernel.shape.clone(),
@@ -310,7 +309,20 @@ impl<'a> Drawing<'a> {
         };
         let turned = crate::weights::permuted(&whole, order);
         let numbers = turned.values.into_iter().map(|v| v as i8).collect();
-        self.constants(name, x, (turned.shape, numbers, scales, axis), kernel.shape[0])
+        Ok(self.constants(name, x, (turned.shape, numbers, scales, axis), &bias))
+    }
+
+    fn bias(&self, name: &str, kernel: &Array) -> Result<Array, WeightError> {
+        let weights = self.weights;
+        weights.get(&format!("{name}.bias"), &kernel.shape[..1]).cloned()
+    }
+
+    fn scale(&self, place: i32) -> f32 {
+        self.graph
+            .at(place)
+            .quantised
+            .as_ref()
+            .map_or(1.0, |q| q.scale[0])
     }
 
     fn constants(
@@ -318,18 +330,15 @@ impl<'a> Drawing<'a> {
         name: &str,
         x: i32,
         (shape, numbers, scales, axis): (Vec<usize>, Vec<i8>, Vec<f32>, i32),
-        outputs: usize,
-    ) -> Result<[i32; 3], WeightError> {
-        let bias = self.weights.get(&format!("{name}.bias"), &[outputs])?;
-        let input_scale = self.graph.at(x).quantised.as_ref().map_or(1.0, |q| q.scale[0]);
+        bias: &Array,
+    ) -> [i32; 3] {
+        let input_scale = self.scale(x);
         // A bias is added to products: its scale is that of input times kernel.
         let bias_scales: Vec<f32> = scales.iter().map(|scale| scale * input_scale).collect();
-        let data = bias.values.iter().enumerate().flat_map(|(channel, value)| {
-            let scale = bias_scales[if bias_scales.len() > 1 { channel } else { 0 }];
+        let data = steps(&bias.values, &bias_scales)
             // A float-to-integer cast saturates.
-            ((f64::from(*value) / f64::from(scale)).round() as i32).to_le_bytes()
-        });
-        let data = data.collect();
+            .flat_map(|v| (v as i32).to_le_bytes())
+            .collect();
         let quantised = |scale: Vec<f32>, axis: i32| Quantised {
             zero_point: vec![0; scale.len()],
             scale,
@@ -344,12 +353,12 @@ impl<'a> Drawing<'a> {
         });
         let bias = self.graph.tensor(Entry {
             name: format!("{name}/bias"),
-            shape: vec![outputs as i32],
+            shape: bias.shape.iter().map(|n| *n as i32).collect(),
             element: Type::Int32,
             data: Some(data),
             quantised: Some(quantised(bias_scales, 0)),
         });
-        Ok([x, kernel, bias])
+        [x, kernel, bias]
     }
 
     fn mean(&mut self, name: &str, x: i32, channels: usize, keep_dims: bool, out: Quantised) -> i32 {
