@@ -194,7 +194,8 @@ fn record(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
         }
         if let Some(second) = &e.seven_second_head {
             add(
-                "expression accuracy, 7 classes, the set's second labels, by the head that learnt them".to_owned(),
+                "expression accuracy, 7 classes, the set's second labels, by the head that learnt them"
+                    .to_owned(),
                 second.value,
             );
         }

@@ -42,11 +42,12 @@ pub(super) fn depthwise(c: &Convolution, x: Tensor<4>, kernel: Tensor<4>) -> Ten
         contiguous(tracked.into_primitive()),
         contiguous(weights.into_primitive()),
     );
-    let result = flex(
-        shape.forward(numbers(&x), numbers(&kernel)),
-        shape.result_shape(),
-    );
-    let result = match DepthwiseStep.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+    let result = flex(shape.forward(numbers(&x), numbers(&kernel)), shape.result_shape());
+    let result = match DepthwiseStep
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful()
+    {
         OpsKind::Tracked(step) => step.finish((shape, x, kernel), result),
         OpsKind::UnTracked(step) => step.finish(result),
     };
@@ -63,12 +64,7 @@ impl Backward<Flex, 2> for DepthwiseStep {
         let [by_x, by_kernel] = ops.parents;
         let (shape, x, kernel) = ops.state;
         let gradient = contiguous(grads.consume::<Flex>(&ops.node));
-        let (input, taps) = shape.backward(
-            numbers(&x),
-            numbers(&kernel),
-            numbers(&gradient),
-            by_x.is_some(),
-        );
+        let (input, taps) = shape.backward(numbers(&x), numbers(&kernel), numbers(&gradient), by_x.is_some());
         if let (Some(node), Some(input)) = (by_x, input) {
             grads.register::<Flex>(node.id, flex(input, x.layout().shape().dims::<4>()));
         }
@@ -109,7 +105,11 @@ pub(super) fn biased(x: Tensor<4>, bias: Tensor<1>, activation: Activation) -> T
         activation,
     );
     let result = flex(result, x.dims());
-    let result = match BiasStep.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+    let result = match BiasStep
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful()
+    {
         OpsKind::Tracked(step) => step.finish((channels, activation, result.clone()), result),
         OpsKind::UnTracked(step) => step.finish(result),
     };
@@ -169,9 +169,19 @@ pub(super) fn normed(norm: &BatchNorm, x: Tensor<4>, activation: Activation) -> 
     };
     moved(&norm.running_mean, &found.mean);
     moved(&norm.running_var, &found.variance);
-    let result = kernels::normed(numbers(&values), &found, numbers(&gamma), numbers(&beta), activation);
+    let result = kernels::normed(
+        numbers(&values),
+        &found,
+        numbers(&gamma),
+        numbers(&beta),
+        activation,
+    );
     let result = flex(result, x.dims());
-    let result = match NormStep.prepare::<NoCheckpointing>(nodes).compute_bound().stateful() {
+    let result = match NormStep
+        .prepare::<NoCheckpointing>(nodes)
+        .compute_bound()
+        .stateful()
+    {
         OpsKind::Tracked(step) => step.finish((activation, found, values, gamma, result.clone()), result),
         OpsKind::UnTracked(step) => step.finish(result),
     };

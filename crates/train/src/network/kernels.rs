@@ -87,7 +87,13 @@ impl Depthwise {
                 }
             } else {
                 for (row, line) in output.chunks_exact_mut(out_width).enumerate() {
-                    correlate(&plane[row * self.stride * pitch..], pitch, taps, self.side, &mut run);
+                    correlate(
+                        &plane[row * self.stride * pitch..],
+                        pitch,
+                        taps,
+                        self.side,
+                        &mut run,
+                    );
                     for (value, from) in line.iter_mut().zip(run.iter().step_by(self.stride)) {
                         *value = *from;
                     }
@@ -332,7 +338,13 @@ pub(super) fn statistics(x: &[f32], channels: usize, epsilon: f32) -> Statistics
 }
 
 /// Batch norm in training and its activation: `activation(γ · (x − mean) / σ + β)`.
-pub(super) fn normed(x: &[f32], found: &Statistics, gamma: &[f32], beta: &[f32], activation: Activation) -> Vec<f32> {
+pub(super) fn normed(
+    x: &[f32],
+    found: &Statistics,
+    gamma: &[f32],
+    beta: &[f32],
+    activation: Activation,
+) -> Vec<f32> {
     let scale: Vec<f32> = gamma.iter().zip(&found.inverse).map(|(g, i)| g * i).collect();
     let shift: Vec<f32> = beta
         .iter()
@@ -400,5 +412,8 @@ pub(super) fn patches(c: &Convolution, x: &[f32], shape: [usize; 4]) -> (Vec<f32
             }
         }
     }
-    (matrix, [channels * c.kernel * c.kernel, batch, out_height, out_width])
+    (
+        matrix,
+        [channels * c.kernel * c.kernel, batch, out_height, out_width],
+    )
 }

@@ -277,11 +277,7 @@ impl Layer {
         };
         let batch = input.dims()[1];
         let product = matrix.val().matmul(input.reshape([d.inputs, batch]));
-        fast::biased(
-            product.reshape([d.outputs, batch, 1, 1]),
-            bias.val(),
-            activation,
-        )
+        fast::biased(product.reshape([d.outputs, batch, 1, 1]), bias.val(), activation)
     }
 }
 

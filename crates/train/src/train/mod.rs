@@ -408,7 +408,11 @@ fn start_weights(
         folded.input = sample::input_of(&known.about, folded.size);
         let pictures = validate::tensor_of(measured, &folded.input, &crate::device())?;
         known = unfold(&folded, &known, pictures, &crate::device())?;
-        log::info!("{}: batch norm put back, measured on {} pictures.", path.display(), measured.len());
+        log::info!(
+            "{}: batch norm put back, measured on {} pictures.",
+            path.display(),
+            measured.len()
+        );
     }
     let (weights, fresh) = known.fitted(plan, seed);
     let backbone = |name: &String| {

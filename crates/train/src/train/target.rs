@@ -33,7 +33,11 @@ impl Target {
     /// # Errors
     /// [`DataError::Classes`] for an empty class or a single one.
     pub fn of_stage(recipe: &Recipe, faces: &[&Face], names: &Names) -> Result<Vec<Self>, DataError> {
-        let second = if recipe.loss.second_labels > 0.0 { SECOND_CLASSES } else { 0 };
+        let second = if recipe.loss.second_labels > 0.0 {
+            SECOND_CLASSES
+        } else {
+            0
+        };
         let heads: &[(&str, usize)] = match recipe.stage {
             Stage::Identity => &[("identity", names.identities)],
             Stage::Attributes => &[("age", AGES), ("gender", 1), ("ethnicity", names.ethnicities)],
@@ -50,7 +54,11 @@ impl Target {
             head: head.to_owned(),
             classes,
             soft: loss.soft_labels,
-            share: if head == SECOND_HEAD { loss.second_labels } else { 1.0 },
+            share: if head == SECOND_HEAD {
+                loss.second_labels
+            } else {
+                1.0
+            },
             smoothing: loss.smoothing,
             weights: vec![1.0; classes.max(2)],
         };
