@@ -83,6 +83,7 @@ fn compare(recorded: &str, name: &str, family: Family, more: (usize, usize)) {
         width: 1.0,
         size,
         folded: false,
+        hidden: 0,
     };
     let plan = architecture.plan().unwrap();
     let counted = (plan.backbone_parameters() + more.0, trainable(&plan) + more.1);

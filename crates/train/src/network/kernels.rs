@@ -224,8 +224,9 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 #[inline(always)]
 fn activated(activation: Activation, x: f32) -> f32 {
     match activation {
-        Activation::Relu => x.max(0.0),
-        Activation::Relu6 => x.max(0.0).min(6.0),
+        // Not `max`, which makes 0 of what is no number: a loss that is none must be seen.
+        Activation::Relu if x < 0.0 => 0.0,
+        Activation::Relu6 => x.clamp(0.0, 6.0),
         _ => x,
     }
 }
