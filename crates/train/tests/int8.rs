@@ -67,6 +67,7 @@ fn exported(name: Family, width: f32, size: usize, passes: usize) -> Exported {
         width,
         size,
         folded: false,
+        hidden: 0,
     };
     let plan = architecture
         .plan()
@@ -116,6 +117,7 @@ fn folding_batch_norm_changes_nothing_but_rounding() {
             width: 1.0,
             size: 64,
             folded: false,
+            hidden: 0,
         };
         let plan = architecture.plan().unwrap().with_heads(&[("expression", 8)]);
         let weights = settled(&plan, 3);
@@ -144,6 +146,7 @@ fn a_channel_that_died_keeps_its_bias() {
         width: 0.25,
         size: 48,
         folded: true,
+        hidden: 0,
     };
     let plan = architecture.plan().unwrap().with_heads(&[("expression", 8)]);
     let mut weights = Weights::random(&plan, 5);
