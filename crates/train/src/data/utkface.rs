@@ -39,7 +39,11 @@ pub fn read(path: &Path) -> Result<Faces, DataError> {
         };
         let count = seen.entry((age as usize / 10, gender, race)).or_default();
         *count += 1;
-        let split = if count.is_multiple_of(ONE_IN) { "test" } else { "train" };
+        let split = if count.is_multiple_of(ONE_IN) {
+            "test"
+        } else {
+            "train"
+        };
         data.faces.push(Face {
             path: picture,
             split: split.to_owned(),

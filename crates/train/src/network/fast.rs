@@ -263,3 +263,175 @@ fn numbers(tensor: &FlexTensor) -> &[f32] {
 fn flex<const D: usize>(values: Vec<f32>, shape: [usize; D]) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape))
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{Module as _, Param};
+    use burn::nn::BatchNormConfig;
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+    use crate::network::plan::Padding;
+    use crate::network::values;
+
+    fn device() -> Device {
+        crate::device().autodiff()
+    }
+
+    fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+        Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device()).require_grad()
+    }
+
+    fn convolution(
+        channels: usize,
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+        depthwise: bool,
+    ) -> Convolution {
+        Convolution {
+            inputs: channels,
+            outputs: if depthwise { channels } else { 7 },
+            kernel,
+            stride,
+            depthwise,
+            padding,
+            activation: Activation::Linear,
+            norm: false,
+        }
+    }
+
+    fn assert_near<const D: usize>(found: Tensor<D>, wanted: Tensor<D>, what: &str) {
+        let (found, wanted) = (values(found), values(wanted));
+        assert_eq!(found.len(), wanted.len(), "{what}");
+        let most = wanted.iter().fold(1.0f32, |most, v| most.max(v.abs()));
+        for (f, w) in found.iter().zip(&wanted) {
+            assert!((f - w).abs() < 2e-5 * most, "{what}: {f} {w}");
+        }
+    }
+
+    /// Result and gradients by both inputs of two ways to compute the same, under a gradient that differs everywhere.
+    fn compare(
+        (x, weights): (Tensor<4>, Tensor<4>),
+        ways: [&dyn Fn(Tensor<4>, Tensor<4>) -> Tensor<4>; 2],
+        what: &str,
+    ) {
+        let factors = ways[1](x.clone(), weights.clone()).detach().cos();
+        let [(found, fast), (wanted, slow)] = ways.map(|way| {
+            let result = way(x.clone(), weights.clone());
+            let gradients = (result.clone() * factors.clone()).sum().backward();
+            (result, gradients)
+        });
+        assert_near(found, wanted, what);
+        assert_near(x.grad(&fast).unwrap(), x.grad(&slow).unwrap(), what);
+        assert_near(weights.grad(&fast).unwrap(), weights.grad(&slow).unwrap(), what);
+    }
+
+    #[test]
+    fn depthwise_convolutions_are_the_frameworks_with_their_gradients() {
+        for (side, stride, padding, height, width) in [
+            (3, 1, Padding::Same, 9, 12),
+            (3, 2, Padding::Same, 9, 12),
+            (3, 2, Padding::Same, 8, 7),
+            (3, 1, Padding::Symmetric, 3, 3),
+            (5, 1, Padding::Same, 6, 6),
+            (5, 2, Padding::Symmetric, 11, 10),
+            (3, 1, Padding::Same, 1, 2),
+        ] {
+            let c = convolution(5, side, stride, padding, true);
+            let inputs = (random([5, 3, height, width]), random([5, 1, side, side]));
+            let what = format!("{c:?} on {height} × {width}");
+            compare(
+                inputs,
+                [&|x, k| depthwise(&c, x, k), &|x, k| spatial(&c, x, k, c.inputs)],
+                &what,
+            );
+        }
+    }
+
+    #[test]
+    fn full_convolutions_are_matrix_products() {
+        let pointwise = convolution(5, 1, 1, Padding::Same, false);
+        let inputs = (random([5, 3, 6, 4]), random([7, 5, 1, 1]));
+        compare(
+            inputs,
+            [&|x, k| dense(&pointwise, x, k, false), &|x, k| {
+                spatial(&pointwise, x, k, 1)
+            }],
+            "pointwise",
+        );
+        // Of a picture no gradient is wanted, so it is not compared.
+        let stem = convolution(3, 3, 2, Padding::Same, false);
+        let (x, kernel) = (random([3, 2, 9, 10]).detach(), random([7, 3, 3, 3]));
+        let found = dense(&stem, x.clone(), kernel.clone(), true);
+        let wanted = spatial(&stem, x, kernel.clone(), 1);
+        assert_near(found.clone(), wanted.clone(), "stem");
+        let (fast, slow) = ((found.clone() * found).sum(), (wanted.clone() * wanted).sum());
+        let (fast, slow) = (fast.backward(), slow.backward());
+        assert_near(kernel.grad(&fast).unwrap(), kernel.grad(&slow).unwrap(), "stem");
+    }
+
+    #[test]
+    fn bias_and_norm_with_their_activations_are_the_frameworks() {
+        for activation in [
+            Activation::Linear,
+            Activation::Relu,
+            Activation::Relu6,
+            Activation::Swish,
+        ] {
+            let what = format!("{activation:?}");
+            let wide = |x: Tensor<4>| x * 4.0;
+            compare(
+                (random([5, 3, 4, 4]), random([5, 1, 1, 1])),
+                [&|x, b| biased(wide(x), b.reshape([5]), activation), &|x, b| {
+                    activation.apply(wide(x) + b)
+                }],
+                &what,
+            );
+            let norm = || {
+                let mut norm = BatchNormConfig::new(5).with_epsilon(1e-3).init(&device());
+                norm.gamma = Param::from_tensor(Tensor::from_data([0.5, -1.0, 2.0, 4.0, 1.5], &device()));
+                norm
+            };
+            // The second input scales the first: γ and β are compared below.
+            compare(
+                (random([5, 3, 4, 4]), random([5, 1, 4, 4])),
+                [&|x, s| normed(&norm(), x * s, activation), &|x, s| {
+                    let x = (x * s).swap_dims(0, 1);
+                    activation.apply(norm().forward(x).swap_dims(0, 1))
+                }],
+                &what,
+            );
+        }
+    }
+
+    #[test]
+    fn norm_learns_and_keeps_running_statistics_as_the_framework_does() {
+        let norm = BatchNormConfig::new(5).with_epsilon(1e-3).init(&device());
+        let (fast, slow) = (norm.clone().valid().train(), norm.valid().train());
+        let x = (random([5, 4, 3, 3]) * 3.0 + 1.0).detach();
+        let ours = normed(&fast, x.clone(), Activation::Relu6);
+        let theirs = slow.forward(x.swap_dims(0, 1)).swap_dims(0, 1).clamp(0.0, 6.0);
+        let grads = |y: Tensor<4>| (y.clone() * y).sum().backward();
+        let (of_ours, of_theirs) = (grads(ours), grads(theirs));
+        for (ours, theirs) in [(&fast.gamma, &slow.gamma), (&fast.beta, &slow.beta)] {
+            assert_near(
+                ours.val().grad(&of_ours).unwrap(),
+                theirs.val().grad(&of_theirs).unwrap(),
+                "γ and β",
+            );
+        }
+        assert_near(
+            fast.running_mean.value_sync(),
+            slow.running_mean.value_sync(),
+            "mean",
+        );
+        // In evaluation both read the running statistics.
+        let (fast, slow) = (fast.valid(), slow.valid());
+        let x = Tensor::<4>::random([5, 4, 3, 3], Distribution::Normal(0.0, 1.0), &crate::device());
+        let ours = normed(&fast, x.clone(), Activation::Linear);
+        let mean = slow.running_mean.value().reshape([5, 1, 1, 1]);
+        let variance = fast.running_var.value().reshape([5, 1, 1, 1]);
+        assert_near(ours, (x - mean) / (variance + 1e-3).sqrt(), "evaluation");
+    }
+}

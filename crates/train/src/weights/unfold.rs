@@ -70,3 +70,32 @@ fn moments(values: &[f32]) -> (f32, f32) {
     let variance = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / count;
     (mean as f32, variance as f32)
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Distribution;
+
+    use super::*;
+    use crate::network::mobilenet;
+
+    #[test]
+    fn batch_norm_that_was_put_back_changes_nothing_until_it_learns() {
+        let device = crate::device();
+        let heads = |norm| mobilenet::plan(0.25, 48, norm).with_heads(&[("expression", 8)]);
+        let (folded, normed) = (heads(false), heads(true));
+        let weights = Weights::random(&folded, 3);
+        let pictures = Tensor::random([8, 3, 48, 48], Distribution::Normal(0.0, 30.0), &device);
+        let unfolded = unfold(&folded, &weights, pictures.clone(), &device).unwrap();
+        let before = Network::new(folded, &weights, &device).unwrap();
+        let after = Network::new(normed, &unfolded, &device).unwrap();
+        let (before, after) = (
+            values(before.embed(pictures.clone())),
+            values(after.embed(pictures)),
+        );
+        let most = before.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        assert!(most > 0.1, "the network answers something: {most}");
+        for (before, after) in before.iter().zip(&after) {
+            assert!((before - after).abs() < 1e-4 * most, "{before} {after}");
+        }
+    }
+}
