@@ -53,6 +53,9 @@ fn a_run_from_birth_to_stopped() {
         assert!(retained.retain);
 
         // A clean end publishes the open window as partial, then `stopped`; the will does not come.
+        // From a window that comes now, not one that waited while the late subscriber started: the daemon must be stopped
+        // within a window, where its first frames are in.
+        subscriber.catch_up();
         let seen = subscriber.windows().len();
         subscriber.window_numbers(seen + 1);
         std::thread::sleep(Duration::from_millis(300));

@@ -339,6 +339,11 @@ impl Subscriber {
         }
     }
 
+    /// Takes in what has come so far.
+    pub fn catch_up(&mut self) {
+        self.seen.extend(self.messages.try_iter());
+    }
+
     pub fn wait_for_status(&mut self, word: &str) -> Message {
         self.wait_for(word, |m| m.topic.ends_with("/status") && m.payload == word)
     }
