@@ -59,7 +59,7 @@ schemas:
 train-smoke: $(LIB)
 	cargo test --package affect-train --profile train --test stages
 
-# Trains our models anew and measures them: make models DATA=<folder with ferplus8, affect_masked, utkface, london>.
+# Trains our models anew and measures them: make models DATA=<folder with ferplus8, affect_masked, utkface, london, group_scenes>.
 # Hours on two cores; stopped and started again it goes on. See docs/training.md.
 models: $(LIB)
 	cargo build --package affect-train --profile train
