@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test setup lint deny schemas train-smoke models parity throughput bench soak fuzz clean
+.PHONY: demo test setup lint deny schemas train-smoke models tradeoff parity throughput bench soak fuzz clean
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB)
@@ -64,6 +64,11 @@ train-smoke: $(LIB)
 models: $(LIB)
 	cargo build --package affect-train --profile train
 	crates/train/models.sh "$(DATA)" "$(or $(OUT),target/models)"
+
+# The trade-off of input size, accuracy and time: make tradeoff DATA=<as for models> WEIGHTS=<a finished expression network>.
+tradeoff: $(LIB)
+	cargo build --package affect-train --profile train
+	crates/train/tradeoff.sh target/train/affect-train "$(WEIGHTS)" "$(DATA)" "$(or $(OUT),target/tradeoff)"
 
 # Our int8 files beside those of TensorFlow's converter, made of the same weights. See docs/measurements.md.
 parity: $(LIB)
