@@ -41,21 +41,25 @@ impl Kind {
     /// # Errors
     /// The program was not built for it, there is none, or it computes something else.
     pub fn open(self, network: &Architecture) -> anyhow::Result<Device> {
-        match self {
-            Self::Cpu => Ok(cpu()),
-            #[cfg(feature = "vulkan")]
-            Self::Vulkan => {
-                let device = Device::vulkan(burn::tensor::DeviceKind::DefaultDevice);
-                let errors = compare(&device, network)?;
-                log::info!("The graphics card computes what the processor does: {errors}.");
-                Ok(device)
-            }
-            #[cfg(not(feature = "vulkan"))]
-            Self::Vulkan => bail!(
-                "This program was built without Vulkan. Build it with `--features vulkan`, or leave out --device."
-            ),
+        if self == Self::Cpu {
+            return Ok(cpu());
         }
+        let device = vulkan()?;
+        let errors = compare(&device, network)?;
+        log::info!("The graphics card computes what the processor does: {errors}.");
+        Ok(device)
     }
+}
+
+#[cfg(feature = "vulkan")]
+#[allow(clippy::unnecessary_wraps)] // as without the feature
+fn vulkan() -> anyhow::Result<Device> {
+    Ok(Device::vulkan(burn::tensor::DeviceKind::DefaultDevice))
+}
+
+#[cfg(not(feature = "vulkan"))]
+fn vulkan() -> anyhow::Result<Device> {
+    bail!("This program was built without Vulkan. Build it with `--features vulkan`, or leave out --device.")
 }
 
 /// How far a device is off, relative to the largest value.
