@@ -1,10 +1,11 @@
 //! The capture thread: reads a source at its pace and fills the mailbox; opens it again when it was lost.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::{Frame, Image, Mailbox, Source, SourceError, open};
+use crate::progress::{Progress, Stage};
 
 /// How long a lost source is left alone before it is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -27,13 +28,17 @@ pub(crate) struct Pace {
 /// What the capture thread tells, each once per change.
 #[derive(Debug)]
 pub(crate) enum CaptureEvent {
-    /// Frames come.
+    /// Frames come. (Told with each.)
     Streaming,
+    /// The source is open, but has given nothing for a while.
+    Silent,
+    /// The source is closed until the pause is over.
+    Paused,
     /// The source is lost, or one picture of it.
     Trouble(SourceError),
 }
 
-/// Plays the source at `path` into the mailbox until it ends, fails or `stop` is set, then closes the mailbox.
+/// Plays the source at `path` into the mailbox until it ends, fails or the run stops, then closes the mailbox.
 /// Frame times count from `origin`.
 ///
 /// # Errors
@@ -43,30 +48,32 @@ pub(crate) fn capture_loop(
     pace: Pace,
     origin: Instant,
     mailbox: &Mailbox,
-    stop: &AtomicBool,
+    progress: &Progress,
     mut tell: impl FnMut(CaptureEvent),
 ) -> Result<(), SourceError> {
     let mut player = Player {
         pace,
         origin,
         mailbox,
-        stop,
+        progress,
         number: 0,
     };
     let result = loop {
-        let played = open(path, pace.fps).and_then(|mut source| {
-            tell(CaptureEvent::Streaming);
-            player.play(source.as_mut(), &mut tell)
-        });
-        match played {
-            Err(error) if pace.wait_for_source && !stop.load(Ordering::Relaxed) => {
+        if progress.is_paused() {
+            tell(CaptureEvent::Paused);
+            player.sit_out_the_pause();
+        }
+        let opened = progress.ask_source(|| open(path, pace.fps));
+        match opened.and_then(|mut source| player.play(source.as_mut(), &mut tell)) {
+            Err(error) if pace.wait_for_source && !player.stopping() => {
                 tell(CaptureEvent::Trouble(error));
                 player.sleep_until(Instant::now() + RETRY);
                 player.catch_up();
             }
-            other => break other,
+            Ok(End::Paused) => {}
+            other => break other.map(|_| ()),
         }
-        if stop.load(Ordering::Relaxed) {
+        if player.stopping() {
             break Ok(());
         }
     };
@@ -74,11 +81,17 @@ pub(crate) fn capture_loop(
     result
 }
 
+/// Why a source is no longer played.
+enum End {
+    Source,
+    Paused,
+}
+
 struct Player<'a> {
     pace: Pace,
     origin: Instant,
     mailbox: &'a Mailbox,
-    stop: &'a AtomicBool,
+    progress: &'a Progress,
     /// Number of the next frame since the stream began, lost ones included.
     number: u64,
 }
@@ -88,12 +101,16 @@ impl Player<'_> {
         &mut self,
         source: &mut dyn Source,
         tell: &mut impl FnMut(CaptureEvent),
-    ) -> Result<(), SourceError> {
+    ) -> Result<End, SourceError> {
         let mut given_in_this_round = false;
-        while !self.stop.load(Ordering::Relaxed) {
-            match source.next() {
+        while !self.stopping() {
+            if self.progress.is_paused() {
+                return Ok(End::Paused);
+            }
+            match self.progress.ask_source(|| source.next()) {
                 Ok(Some(image)) => {
                     given_in_this_round = true;
+                    tell(CaptureEvent::Streaming);
                     self.give(image);
                 }
                 // A source without a single picture is not repeated: that would spin for ever.
@@ -101,7 +118,7 @@ impl Player<'_> {
                     given_in_this_round = false;
                     source.rewind()?;
                 }
-                Ok(None) => return Ok(()),
+                Ok(None) => break,
                 Err(error) if error.is_one_picture() => {
                     self.number += 1;
                     tell(CaptureEvent::Trouble(error));
@@ -109,12 +126,26 @@ impl Player<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(End::Source)
+    }
+
+    fn stopping(&self) -> bool {
+        self.progress.stop().load(Relaxed)
+    }
+
+    fn sit_out_the_pause(&mut self) {
+        while self.progress.is_paused() && !self.stopping() {
+            self.sleep_until(Instant::now() + NAP);
+        }
+        self.catch_up();
     }
 
     fn give(&mut self, image: Image) {
         let at = Duration::from_secs_f64(self.number as f64 / self.pace.fps);
         self.number += 1;
+        if !self.progress.takes(self.number) {
+            return;
+        }
         let frame = Frame { at, image };
         if self.pace.realtime {
             self.sleep_until(self.origin + at);
@@ -133,7 +164,8 @@ impl Player<'_> {
     }
 
     fn sleep_until(&self, when: Instant) {
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.stopping() {
+            self.progress.beat(Stage::Capture);
             let left = when.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;

@@ -18,6 +18,7 @@ mod bench;
 mod check;
 mod configuration;
 mod demo;
+mod doctor;
 mod model;
 mod replay;
 mod run;
@@ -40,6 +41,8 @@ enum Command {
     Replay(replay::Arguments),
     /// Check configuration, models, source and broker.
     Check(check::Arguments),
+    /// Write one report on this device for a support ticket: no faces, no secrets.
+    Doctor(doctor::Arguments),
     /// Print the configuration template, the configuration in effect, or a JSON Schema.
     Config(configuration::Arguments),
     /// Time every stage on this machine.
@@ -130,6 +133,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => configuration::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Model(arguments) => model::run(&arguments),
