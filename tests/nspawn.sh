@@ -20,11 +20,14 @@ mkdir -p "$work"
 
 # A small Debian 12, from the sources that this machine uses itself; kept for the next time.
 if [[ ! -f $work/root.tar ]]; then
-    sources=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null || true)
+    shopt -s nullglob
+    sources=(/etc/apt/sources.list.d/debian.sources /etc/apt/sources.list)
+    [[ -f ${sources[0]} ]] || sources=("${sources[1]}")
+    [[ -s ${sources[-1]} ]] || unset 'sources[-1]'
     echo "nspawn: building a container (once) ..."
-    mmdebstrap --quiet --variant=minbase --include=systemd-sysv,dbus,procps bookworm "$work/root.tar.new" - \
-        <<<"$sources" >"$work/mmdebstrap.log" 2>&1 || { tail -5 "$work/mmdebstrap.log" >&2; exit 1; }
-    mv "$work/root.tar.new" "$work/root.tar"
+    mmdebstrap --quiet --variant=minbase --include=systemd-sysv,dbus,procps bookworm "$work/new.tar" "${sources[@]}" \
+        >"$work/mmdebstrap.log" 2>&1 || { tail -5 "$work/mmdebstrap.log" >&2; exit 1; }
+    mv "$work/new.tar" "$work/root.tar"
 fi
 rm -rf "$root"
 mkdir -p "$root"

@@ -9,15 +9,25 @@ use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::{Mosquitto, PATIENCE, Process, Subscriber, affectd, clip_config, free_port, root};
+use common::{Mosquitto, PATIENCE, Process, Subscriber, affectd, free_port, root};
 
 /// The watchdog's time in these tests. A thread may stand still for half of it.
-const WATCHDOG: Duration = Duration::from_secs(2);
+const WATCHDOG: Duration = Duration::from_secs(6);
+
+/// The clip at a pace that a slow machine keeps up with.
+fn clip_config(port: u16, more: &str) -> String {
+    common::clip_config(port, more).replace("fps = 4.0", "fps = 1.0")
+}
+
+/// One daemon at a time: what these tests measure is time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// The daemon with a systemd that is played by the test.
 struct Service {
+    _alone: MutexGuard<'static, ()>,
     process: Process,
     messages: Receiver<(Instant, String)>,
     _folder: tempfile::TempDir,
@@ -30,6 +40,7 @@ impl Service {
 
     /// In a folder that is its state directory, too.
     fn start_in(folder: tempfile::TempDir, config: &str) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         let (sender, messages) = channel();
         std::thread::spawn(move || {
@@ -53,6 +64,7 @@ impl Service {
                 .env("STATE_DIRECTORY", folder.path()),
         );
         Self {
+            _alone: alone,
             process,
             messages,
             _folder: folder,
@@ -123,18 +135,18 @@ fn systemd_is_told_of_start_life_and_end() {
     let start = service.wait_for("READY=1");
     assert!(start[0].starts_with("STATUS=Starting"), "{start:?}");
     service.wait_for("STATUS=Streaming: ");
-    let fed = service.fed(Duration::ZERO, WATCHDOG);
-    assert!((3..=20).contains(&fed), "fed {fed} times in {WATCHDOG:?}");
+    let fed = service.fed(Duration::ZERO, WATCHDOG / 2);
+    assert!((4..=20).contains(&fed), "fed {fed} times in {WATCHDOG:?}");
 
     let health = subscriber.wait_for("health with frames in it", |m| {
-        m.topic.ends_with("/health") && m.json()["frames"]["per_second"].as_f64().unwrap() > 1.0
+        m.topic.ends_with("/health") && m.json()["frames"]["per_second"].as_f64().unwrap() > 0.0
     });
     assert_eq!(health.topic, "affectd/test/unit/health");
     assert_eq!((health.qos, health.retain), (0, false));
     let health = health.json();
     assert_eq!(health["schema"], "affectd/health/1");
     assert_eq!(health["camera"], "streaming");
-    assert_eq!(health["frames"]["configured_per_second"], 4.0);
+    assert_eq!(health["frames"]["configured_per_second"], 1.0);
     assert_eq!(health["frames"]["rate"], 1.0);
     assert_eq!(health["spool"]["dropped"], 0);
 
@@ -163,17 +175,16 @@ fn a_thread_that_hangs_starves_the_watchdog() {
             println!("SKIPPED: this system does not allow a test to stop a thread (ptrace): run it as root");
             return;
         };
-        // A sign of life just before, half of the time until the standstill counts, and a quarter for the next look.
-        let fed = service.fed(WATCHDOG, WATCHDOG * 3);
+        // A thread may stand still for half of the watchdog's time; after all of it nothing may come any more.
+        let fed = service.fed(WATCHDOG, WATCHDOG * 3 / 2);
         assert_eq!(fed, 0, "with `{thread}` held:\n{}", service.process.log());
         drop(held);
         service.wait_for("WATCHDOG=1");
         if let Some(stage) = told {
             let log = service.process.log();
-            assert!(
-                log.contains(&format!("The thread `{stage}`")) || log.contains(&format!("`{stage}`")),
-                "{log}"
-            );
+            let names =
+                |line: &str| line.contains("has not come round") && line.contains(&format!("`{stage}`"));
+            assert!(log.lines().any(names), "`{stage}` is not named:\n{log}");
         }
     }
 }
@@ -193,7 +204,7 @@ fn a_silent_source_does_not_starve_it() {
         !status.contains(&"READY=1".to_owned()),
         "not ready without a frame: {status:?}"
     );
-    let fed = service.fed(WATCHDOG, WATCHDOG * 3);
+    let fed = service.fed(WATCHDOG, WATCHDOG * 3 / 2);
     assert!(fed >= 4, "fed {fed} times:\n{}", service.process.log());
     // The source speaks.
     let mut camera = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
