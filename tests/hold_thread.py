@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 import pathlib
+import select
 import sys
 
 SEIZE, INTERRUPT, DETACH = 0x4206, 0x4207, 17
@@ -34,7 +35,11 @@ def main():
     ptrace(INTERRUPT)
     os.waitpid(threads[0], WAIT_ALL)
     print("held", flush=True)
-    sys.stdin.read()
+    while not select.select([sys.stdin], [], [], 0.1)[0]:
+        # A thread that was killed meanwhile stays until we have seen its end, and the process with it.
+        gone, status = os.waitpid(threads[0], WAIT_ALL | os.WNOHANG)
+        if gone and not os.WIFSTOPPED(status):
+            return
     ptrace(DETACH)
 
 
