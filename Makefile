@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
+.PHONY: demo test test-systemd setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB) $(STAMPS)/build-packages
@@ -16,6 +16,11 @@ test: setup lint deny
 	cargo test
 	cargo test --package affect-train --profile train
 	@echo "make test: all passed"
+
+# The real unit in a container: READY, kills, hangs, wrong configuration, stop. Needs root. Writes docs/device-tests.md.
+test-systemd: $(LIB)
+	cargo build --release
+	tests/nspawn.sh
 
 # The library, the Debian packages and the Python environment that tests need. Does nothing the second time.
 setup: $(LIB) $(STAMPS)/packages $(STAMPS)/venv
@@ -57,7 +62,7 @@ deny: $(STAMPS)/venv
 schemas: $(STAMPS)/build-packages
 	cargo build
 	./target/debug/affectd config --defaults > config/affectd.toml
-	for of in config window info state status; do \
+	for of in config window info state status health; do \
 	  ./target/debug/affectd config --schema $$of > config/schema/$$of.json; done
 
 # Every stage of training on a small made-up set.

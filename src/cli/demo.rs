@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     print("Ctrl-C ends it.\n")?;
     let stop = stop_flag()?;
     let counts = Mutex::new((0u32, 0u32));
-    let done = daemon::run(&config, &stop, |report| {
+    let done = daemon::run(&config, stop, |report| {
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
         match report.body {
             ReportBody::Released { .. } => counts.0 += 1,
