@@ -15,9 +15,11 @@ use crate::config::{self, Config};
 use crate::setup::SetupError;
 
 mod bench;
+mod cameras;
 mod check;
 mod configuration;
 mod demo;
+mod doctor;
 mod model;
 mod replay;
 mod run;
@@ -38,8 +40,12 @@ enum Command {
     Demo(demo::Arguments),
     /// Play pictures or a video and print one report per line.
     Replay(replay::Arguments),
+    /// List the cameras by names that stay the same, what they offer, and what would be chosen.
+    Cameras(cameras::Arguments),
     /// Check configuration, models, source and broker.
     Check(check::Arguments),
+    /// Write one report on this device for a support ticket: no faces, no secrets.
+    Doctor(doctor::Arguments),
     /// Print the configuration template, the configuration in effect, or a JSON Schema.
     Config(configuration::Arguments),
     /// Time every stage on this machine.
@@ -129,7 +135,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Cameras(arguments) => cameras::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => configuration::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Model(arguments) => model::run(&arguments),

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use super::{ConfigFiles, Failure, print, start_log, stop_flag};
+use crate::capture::{CaptureEvent, SourceSettings};
 use crate::config::{self, Config};
 use crate::pipeline;
+use crate::progress::Progress;
 use crate::setup::{self, Setup};
 
 #[derive(Debug, clap::Args)]
@@ -29,6 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         arguments.config.load()?
     };
     config.camera.source = Some(arguments.path.clone());
+    config.camera.command = Vec::new();
     config.camera.repeat = false;
     config.camera.pace = if arguments.realtime {
         config::Pace::Realtime
@@ -41,19 +44,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     start_log(config.log.level);
     let setup = Setup::open(&config)?;
     let (vision, reporter) = (setup.vision(&config)?, setup.reporter(&config));
-    let stop = stop_flag()?;
+    let progress = Progress::new(stop_flag()?);
     let mut written = Ok(());
     let log_trouble = |event| {
-        if let crate::capture::CaptureEvent::Trouble(error) = event {
+        if let CaptureEvent::Trouble(error) = event {
             log::warn!("{error}");
         }
     };
     let flow = pipeline::run(
-        &arguments.path,
+        &SourceSettings::files(&arguments.path, config.camera.fps),
         setup::pace(&config),
         vision,
         reporter,
-        &stop,
+        &progress,
         log_trouble,
         |report| {
             if written.is_ok() {
@@ -62,7 +65,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                     .and_then(print);
             }
             if written.is_err() {
-                stop.store(true, Ordering::Relaxed);
+                progress.stop().store(true, Ordering::Relaxed);
             }
         },
     )?;

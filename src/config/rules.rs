@@ -18,7 +18,9 @@ pub(super) fn check(table: &Table, problems: &mut Problems) -> Option<Secret> {
     place(table, problems);
     delegate(table, problems);
     host(table, problems);
+    command(table, problems);
     masks(table, problems);
+    pins(table, problems);
     password(table, problems)
 }
 
@@ -126,6 +128,31 @@ fn host(table: &Table, problems: &mut Problems) {
     }
 }
 
+/// Frames come from one place.
+fn command(table: &Table, problems: &mut Problems) {
+    let Some(entry) = entry::get(table, &["camera", "command"]) else {
+        return;
+    };
+    let command: Vec<String> = entry::read(table, &["camera", "command"]).unwrap_or_default();
+    let source: String = entry::read(table, &["camera", "source"]).unwrap_or_default();
+    let (what, note) = match command.first() {
+        None => return,
+        Some(program) if program.trim().is_empty() => {
+            let note = "its first text is the program, such as \"rpicam-vid\"";
+            ("`command` names no program".to_owned(), note)
+        }
+        Some(_) if source.is_empty() => return,
+        Some(_) => {
+            let what = format!("`command` is given, and `source` too ({source:?})");
+            (
+                what,
+                "frames come from one of them: leave the other out, or set it to \"\" or []",
+            )
+        }
+    };
+    problems.add(&entry.span, "camera", what, note);
+}
+
 fn masks(table: &Table, problems: &mut Problems) {
     let path = ["camera", "mask"];
     let (Some(entry), Some(masks)) = (entry::get(table, &path), entry::read::<Vec<Mask>>(table, &path))
@@ -155,6 +182,20 @@ fn area(polygon: &[[f64; 2]]) -> f64 {
         .sum::<f64>()
         .abs()
         / 2.0
+}
+
+/// A pin cannot be lamp and button at once.
+fn pins(table: &Table, problems: &mut Problems) {
+    let pin = |key| entry::read::<i64>(table, &["indicator", key]).filter(|pin| *pin >= 0);
+    let (Some(led), Some(button)) = (pin("led_pin"), pin("button_pin")) else {
+        return;
+    };
+    if let Some(entry) = entry::get(table, &["indicator", "button_pin"])
+        && led == button
+    {
+        let what = format!("`button_pin` is {button}, and so is `led_pin`");
+        problems.add(&entry.span, "indicator", what, "give each a pin of its own");
+    }
 }
 
 fn password(table: &Table, problems: &mut Problems) -> Option<Secret> {
