@@ -57,14 +57,16 @@ pub(crate) fn capture_loop(
         stop,
         number: 0,
         broken: 0,
+        gave: true,
     };
     let (first_wait, longest_wait) = source.waits();
     let mut wait = first_wait;
     let result = loop {
         let began = Instant::now();
         // What was opened is closed again before anybody waits.
+        let again = !std::mem::take(&mut player.gave);
         let played = source
-            .open()
+            .open(again)
             .and_then(|mut source| player.play(source.as_mut(), &mut tell));
         match played {
             Err(error) if pace.wait_for_source && !stop.load(Ordering::Relaxed) => {
@@ -95,6 +97,8 @@ struct Player<'a> {
     number: u64,
     /// Frames that came broken.
     broken: u64,
+    /// Whether the source has given anything since it was opened.
+    gave: bool,
 }
 
 impl Player<'_> {
@@ -107,11 +111,13 @@ impl Player<'_> {
         while !self.stop.load(Ordering::Relaxed) {
             match source.next() {
                 Ok(Next::Picture(image)) => {
+                    self.gave = true;
                     given_in_this_round = true;
                     tell(CaptureEvent::Streaming);
                     self.give(image);
                 }
                 Ok(Next::Taken(image, taken)) => {
+                    self.gave = true;
                     tell(CaptureEvent::Streaming);
                     let at = taken.saturating_duration_since(self.origin);
                     self.mailbox.put_newest(Frame { at, image });
