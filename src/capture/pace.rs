@@ -62,6 +62,7 @@ pub(crate) fn capture_loop(
         progress,
         number: 0,
         broken: 0,
+        gave: true,
     };
     let (first_wait, longest_wait) = source.waits();
     let mut wait = first_wait;
@@ -72,7 +73,8 @@ pub(crate) fn capture_loop(
         }
         let began = Instant::now();
         // What was opened is closed again before anybody waits.
-        let opened = progress.ask_source(|| source.open());
+        let again = !std::mem::take(&mut player.gave);
+        let opened = progress.ask_source(|| source.open(again));
         match opened.and_then(|mut source| player.play(source.as_mut(), &mut tell)) {
             Err(error) if pace.wait_for_source && !player.stopping() => {
                 tell(CaptureEvent::Trouble(error));
@@ -109,6 +111,8 @@ struct Player<'a> {
     number: u64,
     /// Frames that came broken.
     broken: u64,
+    /// Whether the source has given anything since it was opened.
+    gave: bool,
 }
 
 impl Player<'_> {
@@ -124,11 +128,13 @@ impl Player<'_> {
             }
             match self.progress.ask_source(|| source.next()) {
                 Ok(Next::Picture(image)) => {
+                    self.gave = true;
                     given_in_this_round = true;
                     tell(CaptureEvent::Streaming);
                     self.give(image);
                 }
                 Ok(Next::Taken(image, taken)) => {
+                    self.gave = true;
                     tell(CaptureEvent::Streaming);
                     self.number += 1;
                     if self.progress.takes(self.number) {

@@ -86,7 +86,7 @@ fn source(config: &Config) -> anyhow::Result<String> {
             "[camera] source is not set: give a camera (`affectd cameras` lists them), a folder of pictures, a picture, an .mjpeg or a video file, or a [camera] command."
         );
     };
-    let mut source = settings.open()?;
+    let mut source = settings.open(false)?;
     loop {
         // A live source that stays silent ends this with its own error.
         match source.next()? {

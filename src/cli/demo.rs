@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => place::clip().map_err(|e| Failure::new(Exit::NoInput, e))?,
     };
     // A mistyped path shall end the demo; only a daemon waits for its source.
-    SourceSettings::files(&clip, config.camera.fps).open()?;
+    SourceSettings::files(&clip, config.camera.fps).open(false)?;
     let port = broker::start(arguments.port).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     config.mqtt.port = port;
     config.camera.repeat = !arguments.once;
