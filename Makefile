@@ -4,10 +4,10 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test test-systemd setup lint deny schemas train-smoke models parity throughput bench soak fuzz clean
+.PHONY: demo test test-systemd setup lint deny schemas train-smoke models parity throughput bench bench-jpeg soak fuzz clean
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
-demo: $(LIB)
+demo: $(LIB) $(STAMPS)/build-packages
 	cargo build --release
 	./target/release/affectd demo $(ARGS)
 
@@ -31,7 +31,12 @@ $(LIB): cross/fetch-tflite.sh
 	PYTHON=$(PYTHON) cross/fetch-tflite.sh $(ARCH)
 	@touch $@
 
-$(STAMPS)/packages: tests/setup-packages.sh
+# What building needs: libclang, by which the bindings of V4L2 are made.
+$(STAMPS)/build-packages: tests/setup-packages.sh
+	tests/setup-packages.sh build
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/packages: tests/setup-packages.sh $(STAMPS)/build-packages
 	tests/setup-packages.sh
 	@mkdir -p $(STAMPS) && touch $@
 
@@ -54,7 +59,7 @@ deny: $(STAMPS)/venv
 	     else cat $(STAMPS)/advisories.log; exit 1; fi
 
 # Writes the generated files anew: configuration template and JSON Schemas.
-schemas:
+schemas: $(STAMPS)/build-packages
 	cargo build
 	./target/debug/affectd config --defaults > config/affectd.toml
 	for of in config window info state status health; do \
@@ -81,13 +86,17 @@ throughput:
 	$(or $(TORCH),$(PYTHON)) crates/train/throughput.py target/train/affect-train $(ARGS)
 
 # The numbers of the README.
-bench: $(LIB)
+bench: $(LIB) $(STAMPS)/build-packages
 	cargo build --release
 	./target/release/affectd bench
 	tests/measure.sh
 
+# JPEG decoders beside each other. Needs cmake and nasm.
+bench-jpeg:
+	cargo run --release --manifest-path tests/jpeg/Cargo.toml --target-dir target/jpeg -- tests/data/clip.mjpeg $(ARGS)
+
 # The whole daemon on 10,000 frames, and what they do to its memory.
-soak: $(LIB)
+soak: $(LIB) $(STAMPS)/build-packages
 	cargo build --release
 	tests/soak.sh
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use affect_core::report::{CameraState, CameraStateWord, STATE_SCHEMA};
 
-use crate::capture::{CaptureEvent, SourceError};
+use crate::capture::{CaptureEvent, States};
 use crate::clock::rfc3339;
 use crate::publish::Publisher;
 
@@ -13,7 +13,7 @@ use crate::publish::Publisher;
 pub(crate) struct CameraStates<'a> {
     publisher: &'a Publisher,
     camera: &'a str,
-    last: Mutex<Option<CameraStateWord>>,
+    states: Mutex<States>,
 }
 
 impl<'a> CameraStates<'a> {
@@ -22,39 +22,38 @@ impl<'a> CameraStates<'a> {
         Self {
             publisher,
             camera,
-            last: Mutex::new(None),
+            states: Mutex::default(),
         }
     }
 
     /// What the camera does; `None` before it has done anything.
     pub(crate) fn word(&self) -> Option<CameraStateWord> {
-        *self.lock()
+        self.lock().word()
     }
 
-    /// Publishes and logs the state when it changes; a single lost picture is only logged.
+    /// Publishes and logs the state when it changes; broken pictures are only logged.
     pub(crate) fn tell(&self, event: CaptureEvent) {
-        let (state, cause) = match event {
-            CaptureEvent::Streaming => (CameraStateWord::Streaming, None),
-            CaptureEvent::Silent => (
-                CameraStateWord::NoData,
-                Some("The source is open, but gives no picture.".to_owned()),
-            ),
-            CaptureEvent::Paused => (
-                CameraStateWord::Paused,
-                Some("The privacy button was pressed; pressed again, the camera goes on.".to_owned()),
-            ),
+        let camera = self.camera;
+        let (state, kind, cause) = match event {
+            CaptureEvent::Streaming => (CameraStateWord::Streaming, "", None),
+            CaptureEvent::Paused => {
+                let cause = "The privacy button was pressed; pressed again, the camera goes on.";
+                (CameraStateWord::Paused, "button", Some(cause.to_owned()))
+            }
             CaptureEvent::Trouble(error) if error.is_one_picture() => {
                 log::warn!("{error}");
                 return;
             }
-            CaptureEvent::Trouble(error) => (word(&error), Some(error.to_string())),
+            CaptureEvent::Broken(count, why) => {
+                let more = "more are counted and logged by the thousand";
+                log::warn!("Camera `{camera}`: a frame is dropped, because {why}; {count} so far, {more}.");
+                return;
+            }
+            CaptureEvent::Trouble(error) => (error.state(), error.kind(), Some(error.to_string())),
         };
-        let mut last = self.lock();
-        if *last == Some(state) {
+        let Some(change) = self.lock().enter(state, kind, SystemTime::now()) else {
             return;
-        }
-        *last = Some(state);
-        let camera = self.camera;
+        };
         match (&cause, state) {
             (Some(cause), CameraStateWord::Paused) => log::info!("Camera `{camera}` is paused: {cause}"),
             (Some(cause), _) => log::warn!("Camera `{camera}`: {cause} affectd keeps trying."),
@@ -62,8 +61,8 @@ impl<'a> CameraStates<'a> {
         }
         let payload = CameraState {
             schema: STATE_SCHEMA.to_owned(),
-            state,
-            since: rfc3339(SystemTime::now()),
+            state: change.state,
+            since: rfc3339(change.since),
             cause,
         };
         match serde_json::to_vec(&payload) {
@@ -72,17 +71,7 @@ impl<'a> CameraStates<'a> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<CameraStateWord>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn word(error: &SourceError) -> CameraStateWord {
-    match error {
-        SourceError::Missing { .. } => CameraStateWord::NoDevice,
-        SourceError::Empty { .. } | SourceError::Picture { .. } => CameraStateWord::NoData,
-        SourceError::Foreign { .. } | SourceError::NoFfmpeg { .. } | SourceError::Broken { .. } => {
-            CameraStateWord::NoSignal
-        }
+    fn lock(&self) -> MutexGuard<'_, States> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,6 @@
 //! The whole daemon: pipeline and publisher together, as `run` and `demo` use it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::pipeline::{self, Flow};
 use crate::place::state_dir;
 use crate::progress::Progress;
 use crate::publish::{Publisher, Settings, Summary};
-use crate::setup::{Setup, SetupError, device, pace};
+use crate::setup::{Setup, SetupError, device, pace, source};
 
 /// How long publishing may take to end.
 const GOODBYE: Duration = Duration::from_secs(4);
@@ -31,7 +31,7 @@ pub(crate) enum DaemonError {
     Source(#[from] SourceError),
     /// There is no source to begin with.
     #[error(
-        "[camera] source is not set, so there is nothing to look at: give a folder of pictures, a picture, an .mjpeg or a video file."
+        "[camera] source is not set, so there is nothing to look at: give a camera (`affectd cameras` lists them), a folder of pictures, a picture, an .mjpeg or a video file, or a [camera] command."
     )]
     NoSource,
     /// Lamp or button cannot be had.
@@ -66,7 +66,7 @@ pub(crate) fn run(
     stop: Arc<AtomicBool>,
     mut show: impl FnMut(&WindowReport) + Send,
 ) -> Result<Done, DaemonError> {
-    let source: PathBuf = config.camera.source.clone().ok_or(DaemonError::NoSource)?;
+    let source = source(&config.camera).ok_or(DaemonError::NoSource)?;
     let notify = Notify::from_environment();
     notify.status("Starting: models are loaded.");
     let setup = Setup::open(config)?;

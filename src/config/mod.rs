@@ -35,8 +35,8 @@ pub(crate) use source::environment;
 #[cfg(test)]
 pub(crate) use tables::MaskKind;
 pub(crate) use tables::{
-    Basis, BoardKind, Camera, Delegate, Deployment, Detector, Indicator, Level, Log, Mask, Model, Mqtt, Pace,
-    Place, Privacy, Protocol, Status, Window,
+    Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, Mask, Model,
+    Mqtt, Pace, Place, Privacy, Protocol, Status, Window,
 };
 
 /// The version of the configuration's format that this affectd reads.
