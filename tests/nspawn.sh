@@ -86,7 +86,8 @@ mosquitto_sub -p "$port" -u reader -P reader -v -t 'affectd/#' >"$work/messages"
 reader=$!
 systemd-nspawn --quiet --register=no --keep-unit --boot --directory "$root" --console=pipe </dev/null >"$work/console" 2>&1 &
 container=$!
-finish() { kill "$reader" "$broker" 2>/dev/null || true; kill -KILL "$container" 2>/dev/null || true; }
+# The container's first process is ended before nspawn, which would leave it behind.
+finish() { kill -KILL "$(leader)" "$container" "$reader" "$broker" 2>/dev/null || true; }
 trap finish EXIT
 
 leader() { pgrep -P "$container" | head -1; }
