@@ -194,6 +194,7 @@ scenario "stop" stops
 scenario "wrong configuration" bad_config
 scenario "configuration mended" mended
 inside systemctl poweroff >/dev/null 2>&1 || true
+within 30 eval '! kill -0 "$container"' || echo "nspawn: the container does not power off" >&2
 
 commit=$(git describe --always --dirty --abbrev=10 --exclude='*')
 cat >docs/device-tests.md <<DOC
