@@ -14,6 +14,7 @@ use crate::camera_state::CameraStates;
 use crate::capture::CaptureEvent;
 use crate::clock::rfc3339;
 use crate::config::Config;
+use crate::delegate::Probation;
 use crate::progress::{Progress, Stage};
 use crate::publish::Publisher;
 
@@ -58,6 +59,8 @@ pub(crate) struct Board {
     fps: f64,
     health_interval: Duration,
     broker: String,
+    /// While the Edge TPU has not proved itself.
+    probation: Option<Probation>,
 }
 
 /// What the board thread looks at.
@@ -78,6 +81,7 @@ impl Board {
         sysfs: Sysfs,
         notify: Notify,
         state: Option<PathBuf>,
+        probation: Option<Probation>,
         progress: &Progress,
     ) -> Result<Self, PinError> {
         let panel = open_pins(&config.indicator, &sysfs)?.map(Panel::new);
@@ -103,6 +107,7 @@ impl Board {
             fps: config.camera.fps,
             health_interval: config.status.health_interval,
             broker: format!("{}:{}", config.mqtt.host, config.mqtt.port),
+            probation,
         })
     }
 
@@ -127,6 +132,9 @@ impl Board {
             if look.is_due(now) {
                 if watch.moves(progress) {
                     self.notify.alive();
+                }
+                if let Some(probation) = &mut self.probation {
+                    probation.look(now, progress.read.get());
                 }
                 if progress
                     .source_silence()
