@@ -89,7 +89,10 @@ pub(crate) fn edge_tpu_library(configured: Option<&Path>) -> Result<PathBuf, Not
     };
     let usual = || {
         let folders = ["/usr/local/lib", &packages, "/usr/lib"];
-        folders.iter().map(|folder| Path::new(folder).join(NAME)).collect()
+        folders
+            .iter()
+            .map(|folder| Path::new(folder).join(NAME))
+            .collect()
     };
     let tried = configured.map_or_else(usual, |path| vec![path.to_owned()]);
     let advice = "Install a libedgetpu that was built for TensorFlow Lite 2.17, or set [model] delegate_library to its path.";

@@ -32,7 +32,9 @@ pub(crate) enum SetupError {
     #[error(transparent)]
     Choice(#[from] ChoiceError),
     /// The Edge TPU was there a moment ago.
-    #[error("The Edge TPU worked when it was tried, but not a moment later: {0} It is tried again at the next start.")]
+    #[error(
+        "The Edge TPU worked when it was tried, but not a moment later: {0} It is tried again at the next start."
+    )]
     Lost(affect_tflite::Error),
     /// A model cannot be used.
     #[error(transparent)]
@@ -143,8 +145,8 @@ impl Setup {
             fps: config.camera.fps,
             confirm_frames: confirm_frames(config),
         };
-        let gate =
-            Gate::new(config.privacy.min_group, self.labels()).with_classifier(self.expression.model.mood.clone());
+        let gate = Gate::new(config.privacy.min_group, self.labels())
+            .with_classifier(self.expression.model.mood.clone());
         Reporter::new(header, settings, gate, system_random())
     }
 

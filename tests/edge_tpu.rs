@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 struct Bench {
     folder: tempfile::TempDir,
     compiled_sha256: String,
+    mode: String,
 }
 
 impl Bench {
@@ -39,6 +40,7 @@ impl Bench {
         let mut bench = Self {
             folder,
             compiled_sha256: String::new(),
+            mode: mode.to_owned(),
         };
         let mut manifest = bench.manifest();
         let compiled = compile(&manifest);
@@ -61,14 +63,20 @@ impl Bench {
     }
 
     fn write(&self, manifest: &Manifest) {
-        std::fs::write(self.model().join("model.toml"), toml::to_string(manifest).unwrap()).unwrap();
+        std::fs::write(
+            self.model().join("model.toml"),
+            toml::to_string(manifest).unwrap(),
+        )
+        .unwrap();
     }
 
     /// Writes a configuration with this delegate, and gives its path.
     fn config(&self, port: u16, delegate: &str) -> PathBuf {
+        // A busy machine may take its time, but one that hangs need not be waited for that long.
+        let timeout = if self.mode == "hangs" { "3s" } else { "40s" };
         let library = self.folder.path().join("libedgetpu.so.1");
         let more = format!(
-            "[model]\npath = \"{}\"\ndelegate = \"{delegate}\"\ndelegate_library = \"{}\"\ndelegate_timeout = \"10s\"\n[detector]\ntrack_confirm_frames = 1",
+            "[model]\npath = \"{}\"\ndelegate = \"{delegate}\"\ndelegate_library = \"{}\"\ndelegate_timeout = \"{timeout}\"\n[detector]\ntrack_confirm_frames = 1",
             self.model().display(),
             library.display()
         );
@@ -173,13 +181,13 @@ fn tensor(
 }
 
 fn info(subscriber: &mut Subscriber) -> Value {
-    subscriber
-        .wait_for("info", |m| m.topic.ends_with("/info"))
-        .json()
+    subscriber.wait_for("info", |m| m.topic.ends_with("/info")).json()
 }
 
 fn fallback(model: &Value) -> &str {
-    model["fallback"].as_str().unwrap_or_else(|| panic!("no fallback: {model}"))
+    model["fallback"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no fallback: {model}"))
 }
 
 #[test]
@@ -210,8 +218,13 @@ fn one_that_works_runs_the_model_and_info_says_so() {
     let window = full.json();
     assert_eq!(window["model"]["sha256"], bench.compiled_sha256.as_str());
     println!("{}", window["emotion"]);
-    let happiness = window["emotion"]["mean"]["happiness"].as_f64().unwrap();
-    assert!(happiness > 0.9, "{window}");
+    assert_eq!(
+        window["coarsened"],
+        serde_json::json!(["homogeneous_group"]),
+        "{window}"
+    );
+    let mean = window["emotion"]["mean"].as_object().unwrap();
+    assert_eq!(mean.keys().collect::<Vec<_>>(), ["happiness"], "{window}");
     // It has not worked for a minute; but an orderly end is no failure.
     assert_eq!(bench.failures(), Some(1));
     daemon.signal("-TERM");
@@ -225,7 +238,7 @@ fn one_that_does_not_work_is_seen_in_info_and_the_processor_goes_on() {
         ("absent", "auto", "no device was found"),
         ("refuses", "edgetpu", "failed to make an interpreter"),
         ("crashes", "auto", "crashed (signal 11) when it was tried"),
-        ("hangs", "edgetpu", "gave no answer within 10s"),
+        ("hangs", "edgetpu", "gave no answer within 3s"),
     ] {
         let bench = Bench::new(mode);
         let broker = Mosquitto::started();
@@ -271,7 +284,12 @@ fn one_that_fails_in_use_is_given_up_after_three_starts() {
     let config = bench.config(broker.port, "auto");
     let output = bench.affectd("doctor", &config).arg("--json").output().unwrap();
     let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
-    assert_eq!(report["models"]["expression"], info["model"], "{}", stderr(&output));
+    assert_eq!(
+        report["models"]["expression"],
+        info["model"],
+        "{}",
+        stderr(&output)
+    );
 }
 
 #[test]
@@ -287,8 +305,6 @@ fn one_that_is_lost_in_use_is_like_one_that_hangs() {
 fn a_child_that_hangs_is_killed_in_time_and_leaves_nothing() {
     let bench = Bench::new("hangs");
     let config = bench.config(free_port(), "edgetpu");
-    let text = std::fs::read_to_string(&config).unwrap().replace("\"10s\"", "\"2s\"");
-    std::fs::write(&config, text).unwrap();
     let began = Instant::now();
     let doctor = bench
         .affectd("doctor", &config)
@@ -297,10 +313,16 @@ fn a_child_that_hangs_is_killed_in_time_and_leaves_nothing() {
         .output()
         .unwrap();
     let took = began.elapsed();
-    assert!(took > Duration::from_secs(2) && took < Duration::from_secs(30), "{took:?}");
+    assert!(
+        took > Duration::from_secs(3) && took < Duration::from_secs(30),
+        "{took:?}"
+    );
     let report: Value = serde_json::from_str(&stdout(&doctor)).unwrap();
     let expression = &report["models"]["expression"];
-    assert!(fallback(expression).contains("gave no answer within 2s"), "{report:#}");
+    assert!(
+        fallback(expression).contains("gave no answer within 3s"),
+        "{report:#}"
+    );
     let library = bench.folder.path().display().to_string();
     for process in std::fs::read_dir("/proc").unwrap().flatten() {
         let command = std::fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
@@ -319,7 +341,14 @@ fn a_file_for_the_edge_tpu_that_is_not_the_manifests_is_refused() {
     let refused = bench.affectd("run", &config).output().unwrap();
     assert_eq!(refused.status.code(), Some(78));
     let said = stderr(&refused);
-    assert!(said.contains("emotion_edgetpu.tflite") && said.contains("SHA-256"), "{said}");
+    assert!(
+        said.contains("emotion_edgetpu.tflite") && said.contains("SHA-256"),
+        "{said}"
+    );
     let model = affectd().arg("model").arg(bench.model()).output().unwrap();
-    assert!(stderr(&model).contains("emotion_edgetpu.tflite"), "{}", stderr(&model));
+    assert!(
+        stderr(&model).contains("emotion_edgetpu.tflite"),
+        "{}",
+        stderr(&model)
+    );
 }

@@ -180,11 +180,16 @@ impl Chooser<'_> {
             library: library.to_owned(),
             model: compiled.folder.clone(),
         };
-        let result = request.run(self.config.delegate_timeout).map_err(|e| e.to_string())?;
+        let result = request
+            .run(self.config.delegate_timeout)
+            .map_err(|e| e.to_string())?;
         log::info!(
             "The Edge TPU was tried on `{}`: it takes {} of {} operators; its output has the SHA-256 {}.",
             compiled.manifest.id,
-            result.share.taken.map_or_else(|| "an unknown number".to_owned(), |n| n.to_string()),
+            result
+                .share
+                .taken
+                .map_or_else(|| "an unknown number".to_owned(), |n| n.to_string()),
             result.share.total,
             result.output_sha256
         );

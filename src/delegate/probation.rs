@@ -45,7 +45,9 @@ impl Failures {
         let record = fs::read_to_string(&file).unwrap_or_default();
         // No file is no failure. One that was cut off by a loss of power is of another boot.
         let record = serde_json::from_str::<Record>(&record).ok();
-        let count = record.filter(|record| record.boot == boot).map_or(0, |record| record.failures);
+        let count = record
+            .filter(|record| record.boot == boot)
+            .map_or(0, |record| record.failures);
         Self { file, count }
     }
 

@@ -104,7 +104,10 @@ impl Request {
             return Err(TrialError::Hangs(limit));
         };
         let text = String::from_utf8_lossy(&text);
-        let answer = text.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+        let answer = text
+            .lines()
+            .rev()
+            .find_map(|line| serde_json::from_str(line).ok());
         match answer {
             Some(Answer::Works(shown)) if status.success() => Ok(shown),
             Some(Answer::Problem(why)) => Err(TrialError::Refused(why)),
@@ -176,7 +179,10 @@ fn show(request: &Request) -> anyhow::Result<Shown> {
     let model = LoadedModel::open(&request.model)?;
     let model = match model.for_edge_tpu() {
         Some(compiled) => compiled?,
-        None => anyhow::bail!("The model `{}` has no file for the Edge TPU.", request.model.display()),
+        None => anyhow::bail!(
+            "The model `{}` has no file for the Edge TPU.",
+            request.model.display()
+        ),
     };
     let options = Options {
         threads: 1,
@@ -185,7 +191,9 @@ fn show(request: &Request) -> anyhow::Result<Shown> {
     let mut engine = Engine::new(&runtime, &model, &options)?;
     let share = Share::new(model.file.operators(), engine.delegation());
     let (width, height) = (model.manifest.input.width, model.manifest.input.height);
-    let pixels: Vec<u8> = (0..width * height * 3).map(|place| (place * 31 % 251) as u8).collect();
+    let pixels: Vec<u8> = (0..width * height * 3)
+        .map(|place| (place * 31 % 251) as u8)
+        .collect();
     let picture = Picture::new(width, height, &pixels)?;
     engine.fill(&picture, &Rect::of_image(width, height))?;
     engine.invoke()?;

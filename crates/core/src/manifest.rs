@@ -364,7 +364,10 @@ impl Manifest {
             ));
         }
         let compiled = self.edge_tpu.as_ref();
-        let sums = [("sha256", Some(&self.sha256)), ("edge_tpu.sha256", compiled.map(|c| &c.sha256))];
+        let sums = [
+            ("sha256", Some(&self.sha256)),
+            ("edge_tpu.sha256", compiled.map(|c| &c.sha256)),
+        ];
         for (key, sum) in sums {
             if sum.is_some_and(|sum| sum.len() != 64 || !sum.chars().all(|c| c.is_ascii_hexdigit())) {
                 found.push(format!("{key} must be 64 hexadecimal digits."));

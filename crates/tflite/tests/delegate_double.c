@@ -103,6 +103,8 @@ Delegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count
     }
     Delegate *delegate = calloc(1, sizeof *delegate);
     delegate->prepare = take;
+    /* Apply it before the other kernels are prepared, of which there is none for `edgetpu-custom-op`. */
+    delegate->flags = 1;
     return delegate;
 }
 

@@ -69,7 +69,7 @@ impl Default for Model {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Delegate {
-    /// the Edge TPU where its library is installed and the model has a file for it, else XNNPACK, else the plain kernels
+    /// the Edge TPU if its library and a model file for it are there; else XNNPACK
     #[default]
     Auto,
     /// XNNPACK, or do not start
