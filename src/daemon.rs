@@ -11,6 +11,7 @@ use crate::board::{Board, Notify, PinError, Sysfs, View};
 use crate::camera_state::CameraStates;
 use crate::capture::{Pace, SourceError};
 use crate::config::Config;
+use crate::delegate::Probation;
 use crate::pipeline::{self, Flow};
 use crate::place::state_dir;
 use crate::progress::Progress;
@@ -70,11 +71,24 @@ pub(crate) fn run(
     let notify = Notify::from_environment();
     notify.status("Starting: models are loaded.");
     let setup = Setup::open(config)?;
-    let info = serde_json::to_vec(&setup.info(config)?).map_err(std::io::Error::from)?;
-    let (vision, reporter) = (setup.vision(config)?, setup.reporter(config));
+    let info = serde_json::to_vec(&setup.info(config)).map_err(std::io::Error::from)?;
+    let probation = setup
+        .is_on_edge_tpu()
+        .then(|| state_dir().map(|state| Probation::begin(&state)))
+        .flatten();
+    let vision = match setup.vision(config) {
+        Ok(vision) => vision,
+        Err(error) => {
+            if let (SetupError::Lost(_), Some(probation)) = (&error, probation) {
+                probation.fail();
+            }
+            return Err(error.into());
+        }
+    };
+    let reporter = setup.reporter(config);
     let progress = Arc::new(Progress::new(stop));
     let sysfs = Sysfs::new(Path::new("/"));
-    let mut board = Board::open(config, sysfs, notify, state_dir(), &progress)?;
+    let mut board = Board::open(config, sysfs, notify, state_dir(), probation, &progress)?;
     let publisher = Publisher::start(settings(config), info, Arc::clone(&progress))?;
     let camera = CameraStates::new(&publisher, &config.camera.name);
     // A daemon waits for a source that is not there; a file's end is the end.

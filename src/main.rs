@@ -10,6 +10,7 @@ mod cli;
 mod clock;
 mod config;
 mod daemon;
+mod delegate;
 mod golden;
 mod group;
 mod identity;

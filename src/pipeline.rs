@@ -10,12 +10,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use affect_core::report::WindowReport;
 use affect_core::window::FrameFaces;
+use affect_vision::EngineError;
 
 use crate::capture::{CaptureEvent, Mailbox, Pace, SourceError, SourceSettings, Taken, capture_loop};
 use crate::clock::StreamClock;
 use crate::group::{Reporter, group_loop};
 use crate::progress::{Progress, Stage};
-use crate::vision::Vision;
+use crate::vision::{FrameError, Vision};
 
 /// Frames between vision and the group thread.
 const IN_FLIGHT: usize = 8;
@@ -108,25 +109,37 @@ impl Drop for EndsAll<'_> {
     }
 }
 
-/// Looks at frames until none comes any more. During a pause it looks at none.
+/// Looks at frames until none comes any more. During a pause it looks at none. A network that fails to run is like a
+/// standstill: vision tells no progress until one has run again, so that systemd starts the daemon anew.
 fn vision_loop(vision: &mut Vision, mailbox: &Mailbox, progress: &Progress, sender: SyncSender<FrameFaces>) {
+    let mut fails = false;
     loop {
-        progress.beat(Stage::Vision);
+        if !fails {
+            progress.beat(Stage::Vision);
+        }
         progress.replaced.set(mailbox.replaced());
         let frame = match mailbox.take(PATIENCE) {
-            Taken::Frame(_) if progress.is_paused() => continue,
+            Taken::Frame(_) if progress.is_paused() => {
+                fails = false;
+                continue;
+            }
             Taken::Frame(frame) => frame,
             Taken::Nothing => continue,
             Taken::Closed => break,
         };
         match vision.look(frame) {
             Ok(faces) => {
+                fails = false;
                 progress.looked_at.add_one();
+                if faces.faces.iter().any(|face| face.reading.is_some()) {
+                    progress.read.add_one();
+                }
                 if sender.send(faces).is_err() {
                     break;
                 }
             }
             Err(error) => {
+                fails |= matches!(error, FrameError::Engine(EngineError::Interpreter(_)));
                 progress.broken.add_one();
                 log_now_and_then(progress.broken.get(), &error);
             }

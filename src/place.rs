@@ -80,10 +80,34 @@ pub(crate) fn runtime(configured: Option<&Path>) -> Result<PathBuf, NotFound> {
     first("TensorFlow Lite library".to_owned(), tried, advice)
 }
 
+/// The Edge TPU's library: the configured path, or where packages put it.
+pub(crate) fn edge_tpu_library(configured: Option<&Path>) -> Result<PathBuf, NotFound> {
+    const NAME: &str = "libedgetpu.so.1";
+    let packages = match std::env::consts::ARCH {
+        "arm" => "/usr/lib/arm-linux-gnueabihf".to_owned(),
+        arch => format!("/usr/lib/{arch}-linux-gnu"),
+    };
+    let usual = || {
+        let folders = ["/usr/local/lib", &packages, "/usr/lib"];
+        folders
+            .iter()
+            .map(|folder| Path::new(folder).join(NAME))
+            .collect()
+    };
+    let tried = configured.map_or_else(usual, |path| vec![path.to_owned()]);
+    let advice = "Install a libedgetpu that was built for TensorFlow Lite 2.17, or set [model] delegate_library to its path.";
+    first("Edge TPU library".to_owned(), tried, advice)
+}
+
 /// The folder that outlives the daemon, as systemd names it (`StateDirectory=`); without systemd there is none.
 pub(crate) fn state_dir() -> Option<PathBuf> {
     let folders = std::env::var_os("STATE_DIRECTORY")?;
     std::env::split_paths(&folders).next()
+}
+
+/// The same, or, for commands that somebody runs beside the service, where the service has it.
+pub(crate) fn state_dir_of_service() -> PathBuf {
+    state_dir().unwrap_or_else(|| PathBuf::from("/var/lib/affectd"))
 }
 
 /// The bundled demo clip.

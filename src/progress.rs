@@ -62,6 +62,8 @@ pub(crate) struct Progress {
     pub(crate) looked_at: Count,
     /// Frames that came broken from the camera.
     pub(crate) damaged: Count,
+    /// Frames in which somebody's expression was read: every network has run.
+    pub(crate) read: Count,
     /// Frames that could not be decoded or looked at.
     pub(crate) broken: Count,
     /// Frames that were replaced by a newer one before vision could look.
@@ -82,6 +84,7 @@ impl Progress {
             beats: Default::default(),
             looked_at: Count::default(),
             damaged: Count::default(),
+            read: Count::default(),
             broken: Count::default(),
             replaced: Count::default(),
             left_out: Count::default(),

@@ -4,14 +4,15 @@ use affect_core::expression::Expression;
 use affect_core::gate::Gate;
 use affect_core::geometry::Mask;
 use affect_core::manifest::{Mood, Task};
-use affect_core::report::{DeploymentInfo, INFO_SCHEMA, Info, ModelInfo, ModelName, MoodInfo, WINDOW_SCHEMA};
+use affect_core::report::{DeploymentInfo, INFO_SCHEMA, Info, ModelName, MoodInfo, WINDOW_SCHEMA};
 use affect_core::sampling::SamplingSettings;
 use affect_core::tracker::TrackSettings;
-use affect_tflite::{Delegate, Interpreter, Options, Runtime};
+use affect_tflite::Runtime;
 
 use crate::capture::v4l2::{CameraSettings, Wish};
 use crate::capture::{Layout, Output, Pace, PipeSettings, PixelFormat, SourceSettings, is_device};
 use crate::config::{self, Config};
+use crate::delegate::{ChoiceError, Chooser, Failures, Network};
 use crate::group::{GroupSettings, Header, Reporter};
 use crate::identity::{boot_id, device_id, system_random};
 use crate::place::{self, NotFound};
@@ -27,6 +28,14 @@ pub(crate) enum SetupError {
     /// The library or an interpreter does not work.
     #[error(transparent)]
     TensorFlow(#[from] affect_tflite::Error),
+    /// A network cannot be run on anything.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
+    /// The Edge TPU was there a moment ago.
+    #[error(
+        "The Edge TPU worked when it was tried, but not a moment later: {0} It is tried again at the next start."
+    )]
+    Lost(affect_tflite::Error),
     /// A model cannot be used.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -39,29 +48,37 @@ pub(crate) enum SetupError {
 #[derive(Debug)]
 pub(crate) struct Setup {
     runtime: Runtime,
-    detector: LoadedModel,
-    expression: LoadedModel,
-    /// The delegate that was asked for, or the one that took its place.
-    delegate: Delegate,
+    detector: Network,
+    expression: Network,
 }
 
 impl Setup {
-    /// Opens everything that the configuration names.
+    /// Opens everything that the configuration names. An Edge TPU is tried on the way, which may take seconds.
     pub(crate) fn open(config: &Config) -> Result<Self, SetupError> {
-        let runtime = Runtime::load(&place::runtime(config.model.runtime.as_deref())?)?;
+        let runtime_path = place::runtime(config.model.runtime.as_deref())?;
+        let runtime = Runtime::load(&runtime_path)?;
         let models_dir = config.model.models_dir.as_deref();
         let open = |name: &str, task| -> Result<LoadedModel, SetupError> {
             Ok(LoadedModel::open_as(&place::model(name, models_dir)?, task)?)
         };
         let detector = open(&config.detector.model, Task::Detector)?;
         let expression = open(&config.model.path, Task::Expression)?;
-        let delegate = choose_delegate(&config.model, &runtime, &expression)?;
+        let chooser = Chooser {
+            config: &config.model,
+            runtime: &runtime,
+            runtime_path: &runtime_path,
+            failures: Failures::read(&place::state_dir_of_service()),
+        };
         Ok(Self {
+            detector: chooser.network(detector)?,
+            expression: chooser.network(expression)?,
             runtime,
-            detector,
-            expression,
-            delegate,
         })
+    }
+
+    /// Whether a network runs on the Edge TPU.
+    pub(crate) fn is_on_edge_tpu(&self) -> bool {
+        self.detector.is_on_edge_tpu() || self.expression.is_on_edge_tpu()
     }
 
     /// The part that looks at frames.
@@ -71,22 +88,25 @@ impl Setup {
             nms_iou: config.detector.nms_iou as f32,
             min_face_px: config.detector.min_face_px as f32,
         };
-        let options = |threads| Options {
-            threads,
-            delegate: self.delegate.clone(),
+        // Of the Edge TPU one knows that it worked a moment ago.
+        let lost = |network: &Network, error| match error {
+            OpenError::Interpreter(error) if network.is_on_edge_tpu() => SetupError::Lost(error),
+            error => error.into(),
         };
         let detector = Detector::new(
             &self.runtime,
-            &self.detector,
-            &options(config.detector.threads),
+            &self.detector.model,
+            &self.detector.options(config.detector.threads),
             settings,
-        )?;
+        )
+        .map_err(|error| lost(&self.detector, error))?;
         let classifier = Classifier::new(
             &self.runtime,
-            &self.expression,
-            &options(config.model.threads),
+            &self.expression.model,
+            &self.expression.options(config.model.threads),
             config.model.unknown_below as f32,
-        )?;
+        )
+        .map_err(|error| lost(&self.expression, error))?;
         let stills = plays_stills(config);
         let settings = VisionSettings {
             masks: config.camera.mask.iter().map(mask).collect(),
@@ -116,8 +136,8 @@ impl Setup {
             camera: config.camera.name.clone(),
             boot_id: boot_id(),
             model: ModelName {
-                id: self.expression.manifest.id.clone(),
-                sha256: self.expression.manifest.sha256.clone(),
+                id: self.expression.model.manifest.id.clone(),
+                sha256: self.expression.model.sha256.clone(),
             },
         };
         let settings = GroupSettings {
@@ -125,13 +145,14 @@ impl Setup {
             fps: config.camera.fps,
             confirm_frames: confirm_frames(config),
         };
-        let gate =
-            Gate::new(config.privacy.min_group, self.labels()).with_classifier(self.expression.mood.clone());
+        let gate = Gate::new(config.privacy.min_group, self.labels())
+            .with_classifier(self.expression.model.mood.clone());
         Reporter::new(header, settings, gate, system_random())
     }
 
     fn labels(&self) -> Vec<Expression> {
         self.expression
+            .model
             .manifest
             .expression
             .as_ref()
@@ -140,14 +161,14 @@ impl Setup {
     }
 
     /// What is published about this device.
-    pub(crate) fn info(&self, config: &Config) -> Result<Info, SetupError> {
-        let mood = self.expression.manifest.mood.as_ref();
-        Ok(Info {
+    pub(crate) fn info(&self, config: &Config) -> Info {
+        let mood = self.expression.model.manifest.mood.as_ref();
+        Info {
             schema: INFO_SCHEMA.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             runtime: format!("TensorFlow Lite {}", self.runtime.version()),
-            model: self.model_info(&self.expression)?,
-            detector: self.model_info(&self.detector)?,
+            model: self.expression.info(),
+            detector: self.detector.info(),
             window_seconds: config.window.length.as_secs_f64(),
             min_group: config.privacy.min_group,
             window_schema: WINDOW_SCHEMA.to_owned(),
@@ -164,24 +185,7 @@ impl Setup {
                 controller: config.deployment.controller.clone(),
                 basis: word(config.deployment.basis),
             },
-        })
-    }
-
-    fn model_info(&self, model: &LoadedModel) -> Result<ModelInfo, SetupError> {
-        let options = Options {
-            threads: 1,
-            delegate: self.delegate.clone(),
-        };
-        let interpreter = Interpreter::new(&self.runtime, &model.file, &options)?;
-        let delegation = interpreter.delegation();
-        Ok(ModelInfo {
-            id: model.manifest.id.clone(),
-            sha256: model.manifest.sha256.clone(),
-            stand_in: model.manifest.stand_in,
-            delegate: delegate_name(&self.delegate).to_owned(),
-            operators: model.file.operators().len() as u32,
-            operators_delegated: delegation.map(|d| d.operators_delegated as u32),
-        })
+        }
     }
 }
 
@@ -284,46 +288,5 @@ fn word(value: impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         other => unreachable!("a plain enum is written as a word, not as {other:?}"),
-    }
-}
-
-/// The configured delegate. `auto` is XNNPACK where the library has it, and the library's own kernels elsewhere
-/// (armv7), which is said.
-fn choose_delegate(
-    model: &config::Model,
-    runtime: &Runtime,
-    probe: &LoadedModel,
-) -> Result<Delegate, affect_tflite::Error> {
-    Ok(match model.delegate {
-        config::Delegate::None => Delegate::None,
-        config::Delegate::Xnnpack => Delegate::Xnnpack,
-        config::Delegate::External => Delegate::External {
-            library: model.delegate_library.clone().unwrap_or_default(),
-            options: Vec::new(),
-        },
-        config::Delegate::Auto => {
-            let options = Options {
-                threads: 1,
-                delegate: Delegate::Xnnpack,
-            };
-            match Interpreter::new(runtime, &probe.file, &options) {
-                Ok(_) => Delegate::Xnnpack,
-                Err(error) => {
-                    log::warn!(
-                        "XNNPACK does not run here, so the library's own kernels do, which are slower: {error}"
-                    );
-                    Delegate::None
-                }
-            }
-        }
-    })
-}
-
-/// The name under which a delegate is published.
-pub(crate) fn delegate_name(delegate: &Delegate) -> &'static str {
-    match delegate {
-        Delegate::None => "none",
-        Delegate::Xnnpack => "xnnpack",
-        Delegate::External { .. } => "external",
     }
 }

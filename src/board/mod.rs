@@ -13,6 +13,7 @@ use affect_core::report::CameraStateWord;
 use crate::camera_state::CameraStates;
 use crate::clock::rfc3339;
 use crate::config::Config;
+use crate::delegate::Probation;
 use crate::progress::{Progress, Stage};
 use crate::publish::Publisher;
 
@@ -55,6 +56,8 @@ pub(crate) struct Board {
     fps: f64,
     health_interval: Duration,
     broker: String,
+    /// While the Edge TPU has not proved itself.
+    probation: Option<Probation>,
 }
 
 /// What the board thread looks at.
@@ -75,6 +78,7 @@ impl Board {
         sysfs: Sysfs,
         notify: Notify,
         state: Option<PathBuf>,
+        probation: Option<Probation>,
         progress: &Progress,
     ) -> Result<Self, PinError> {
         let panel = open_pins(&config.indicator, &sysfs)?.map(Panel::new);
@@ -100,6 +104,7 @@ impl Board {
             fps: config.camera.fps,
             health_interval: config.status.health_interval,
             broker: format!("{}:{}", config.mqtt.host, config.mqtt.port),
+            probation,
         })
     }
 
@@ -124,6 +129,9 @@ impl Board {
             if look.is_due(now) {
                 if watch.moves(progress) {
                     self.notify.alive();
+                }
+                if let Some(probation) = &mut self.probation {
+                    probation.look(now, progress.read.get());
                 }
                 let facts = self.facts(view);
                 let before = std::mem::replace(&mut sign, Sign::of(&facts));

@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn models(config: &Config) -> anyhow::Result<String> {
-    let info = Setup::open(config)?.info(config)?;
+    let info = Setup::open(config)?.info(config);
     let one = |m: &affect_core::report::ModelInfo| {
         let taken = m
             .operators_delegated

@@ -218,7 +218,7 @@ fn cameras(root: &Path) -> Vec<CameraDevice> {
 }
 
 fn models(config: &Config) -> anyhow::Result<Models> {
-    let info = Setup::open(config)?.info(config)?;
+    let info = Setup::open(config)?.info(config);
     Ok(Models {
         runtime: info.runtime,
         detector: info.detector,

@@ -12,6 +12,7 @@ use signal_hook::consts::TERM_SIGNALS;
 
 use crate::capture::SourceError;
 use crate::config::{self, Config};
+use crate::delegate::Request;
 use crate::setup::SetupError;
 
 mod bench;
@@ -23,6 +24,7 @@ mod doctor;
 mod model;
 mod replay;
 mod run;
+mod try_delegate;
 
 /// How a group of people feels, from a camera, over MQTT: never an image, an identity or one person.
 #[derive(Debug, Parser)]
@@ -52,6 +54,9 @@ enum Command {
     Bench(bench::Arguments),
     /// Show a model, check its file against its manifest and run its golden vectors.
     Model(model::Arguments),
+    /// Try an Edge TPU in this process, whatever becomes of it.
+    #[command(hide = true)]
+    TryDelegate(Request),
 }
 
 /// Where the configuration comes from.
@@ -104,7 +109,11 @@ impl Failure {
 
 impl From<SetupError> for Failure {
     fn from(error: SetupError) -> Self {
-        Self::new(Exit::Config, error)
+        let exit = match error {
+            SetupError::Lost(_) => Exit::Unavailable,
+            _ => Exit::Config,
+        };
+        Self::new(exit, error)
     }
 }
 
@@ -141,6 +150,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Config(arguments) => configuration::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Model(arguments) => model::run(&arguments),
+        Command::TryDelegate(request) => try_delegate::run(&request),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

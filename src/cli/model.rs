@@ -34,6 +34,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         print(line)?;
     }
     print("file       matches its manifest: SHA-256, structure, tensors, quantisation")?;
+    if let Some(compiled) = model.for_edge_tpu() {
+        let file = compiled.map_err(|e| bad(e.into()))?.file;
+        print(format_args!(
+            "edge tpu   its file matches, too: {}",
+            file.operators().join(", ")
+        ))?;
+    }
     let path = place::runtime(arguments.runtime.as_deref()).map_err(|e| bad(e.into()))?;
     let runtime = Runtime::load(&path).map_err(|e| bad(e.into()))?;
     let options = Options {

@@ -5,6 +5,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::{ConfigFiles, Exit, Failure, start_log, stop_flag};
 use crate::board::Notify;
 use crate::daemon::{self, DaemonError};
+use crate::setup::SetupError;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -15,9 +16,9 @@ pub(super) struct Arguments {
 impl From<DaemonError> for Failure {
     fn from(error: DaemonError) -> Self {
         let exit = match &error {
+            DaemonError::Pins(_) | DaemonError::Setup(SetupError::Lost(_)) => Exit::Unavailable,
             DaemonError::Setup(_) | DaemonError::NoSource => Exit::Config,
             DaemonError::Source(_) => Exit::NoInput,
-            DaemonError::Pins(_) => Exit::Unavailable,
             DaemonError::Thread(_) => Exit::Software,
         };
         Self::new(exit, error)

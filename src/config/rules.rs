@@ -68,45 +68,23 @@ fn place(table: &Table, problems: &mut Problems) {
     }
 }
 
+/// A library that would not be used.
 fn delegate(table: &Table, problems: &mut Problems) {
-    let delegate = entry::get(table, &["model", "delegate"]);
-    if delegate.is_some() && entry::read::<Delegate>(table, &["model", "delegate"]).is_none() {
+    let Some(library) = entry::get(table, &["model", "delegate_library"]) else {
         return;
-    }
-    let external = entry::read(table, &["model", "delegate"]) == Some(Delegate::External);
-    let library = entry::get(table, &["model", "delegate_library"]);
+    };
     let given =
         entry::read::<String>(table, &["model", "delegate_library"]).is_some_and(|path| !path.is_empty());
-    match (delegate, library) {
-        (Some(delegate), None) if external => {
-            let what = "`delegate` is \"external\", but `delegate_library` is not given";
-            let note = "give the library's path: delegate_library = \"/usr/lib/…/libedgetpu.so.1\"";
-            problems.add(&delegate.span, "model", what, note);
-        }
-        (_, Some(library)) if external && library_is_empty(table) => {
-            let what = "`delegate_library` is empty, but `delegate` is \"external\"";
-            problems.add(
-                &library.span,
-                "model",
-                what,
-                "give the library's path, or another `delegate`",
-            );
-        }
-        (_, Some(library)) if given && !external => {
-            let what = "`delegate_library` is given, but `delegate` is not \"external\"";
-            problems.add(
-                &library.span,
-                "model",
-                what,
-                "write delegate = \"external\", or leave the library out",
-            );
-        }
-        _ => {}
+    let delegate = match entry::read(table, &["model", "delegate"]) {
+        Some(Delegate::Xnnpack) => "xnnpack",
+        Some(Delegate::None) => "none",
+        _ => return,
+    };
+    if given {
+        let what = format!("`delegate_library` is given, but `delegate` is \"{delegate}\"");
+        let note = "write delegate = \"edgetpu\" or \"auto\", or leave the library out";
+        problems.add(&library.span, "model", what, note);
     }
-}
-
-fn library_is_empty(table: &Table) -> bool {
-    entry::read::<String>(table, &["model", "delegate_library"]).is_some_and(|path| path.is_empty())
 }
 
 /// A port behind the host. (An IPv6 address has two colons at least.)

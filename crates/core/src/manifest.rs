@@ -29,6 +29,10 @@ pub struct Manifest {
     pub file: String,
     /// SHA-256 of that file, 64 hexadecimal digits.
     pub sha256: String,
+    /// The same network as Google's compiler made it for the Edge TPU. Its tensors have the names, shapes, types and
+    /// quantisation of `file`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edge_tpu: Option<EdgeTpuFile>,
     /// Licence of the weights.
     pub licence: String,
     /// Where the weights come from.
@@ -55,6 +59,16 @@ pub struct Manifest {
     pub measured: Vec<Measured>,
     /// Recorded inputs and outputs of an independent implementation.
     pub golden: Golden,
+}
+
+/// A model file for the Edge TPU, beside the one for the processor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeTpuFile {
+    /// File name, beside the manifest.
+    pub file: String,
+    /// SHA-256 of that file, 64 hexadecimal digits.
+    pub sha256: String,
 }
 
 /// What a model does.
@@ -349,10 +363,22 @@ impl Manifest {
                 self.id
             ));
         }
-        if self.sha256.len() != 64 || !self.sha256.chars().all(|c| c.is_ascii_hexdigit()) {
-            found.push("sha256 must be 64 hexadecimal digits.".to_owned());
+        let compiled = self.edge_tpu.as_ref();
+        let sums = [
+            ("sha256", Some(&self.sha256)),
+            ("edge_tpu.sha256", compiled.map(|c| &c.sha256)),
+        ];
+        for (key, sum) in sums {
+            if sum.is_some_and(|sum| sum.len() != 64 || !sum.chars().all(|c| c.is_ascii_hexdigit())) {
+                found.push(format!("{key} must be 64 hexadecimal digits."));
+            }
         }
-        for (key, file) in [("file", &self.file), ("golden.file", &self.golden.file)] {
+        let files = [
+            ("file", Some(&self.file)),
+            ("edge_tpu.file", compiled.map(|c| &c.file)),
+            ("golden.file", Some(&self.golden.file)),
+        ];
+        for (key, file) in files.into_iter().filter_map(|(key, file)| Some((key, file?))) {
             if file.is_empty() || file.contains(['/', '\\']) {
                 found.push(format!(
                     "{key} `{file}` must be a file name in the manifest's folder, without a path."
@@ -570,6 +596,12 @@ recorded_with = "nothing"
         assert!(complaint("output = \"expression\"", "output = \"age\"").contains("no [[outputs]] role"));
         assert!(complaint("file = \"tiny.tflite\"", "file = \"../tiny.tflite\"").contains("file name"));
         assert!(complaint("id = \"tiny\"", "id = \"Tiny Model\"").contains("lower case"));
+        let compiled = |file: &str| {
+            let table = format!("[edge_tpu]\nfile = \"{file}\"\nsha256 = \"12\"\n[input]");
+            complaint("[input]", &table)
+        };
+        assert!(compiled("a/b.tflite").contains("edge_tpu.file `a/b.tflite` must be a file name"));
+        assert!(compiled("b.tflite").contains("edge_tpu.sha256 must be 64"));
         assert!(complaint("title = ", "tittle = ").contains("tittle"));
     }
 }

@@ -277,16 +277,21 @@ pub struct Info {
 pub struct ModelInfo {
     /// From the manifest.
     pub id: String,
-    /// Of the model file.
+    /// Of the model file that is run.
     pub sha256: String,
     /// Whether it only holds the place of a better one.
     pub stand_in: bool,
-    /// What runs it, such as `xnnpack`.
+    /// What runs it: `edgetpu`, `xnnpack`, or `none` for TensorFlow Lite's plain kernels.
     pub delegate: String,
     /// Operators of the model.
     pub operators: u32,
     /// Operators that the delegate took; null if it does not say.
     pub operators_delegated: Option<u32>,
+    /// The kinds of operators that the delegate took, and how many of each.
+    #[serde(default)]
+    pub operators_taken: BTreeMap<String, u32>,
+    /// Why it does not run on what was asked for; null if it does.
+    pub fallback: Option<String>,
 }
 
 /// How the mood is derived.

@@ -3,7 +3,7 @@
 use affect_core::geometry::Rect;
 use affect_core::manifest::Element;
 use affect_core::preprocess::{Picture, PreprocessError, Preprocessor, TensorMut};
-use affect_tflite::{Interpreter, Options, Runtime};
+use affect_tflite::{Delegation, Interpreter, Options, Runtime};
 
 use crate::model::LoadedModel;
 
@@ -41,6 +41,12 @@ impl Engine {
             preprocessor: Preprocessor::new(&model.manifest.input),
             element: model.manifest.input.element,
         })
+    }
+
+    /// Which operators the delegate took; `None` if it does not let itself be watched.
+    #[must_use]
+    pub fn delegation(&self) -> Option<&Delegation> {
+        self.interpreter.delegation()
     }
 
     /// Brings `region` of the picture into the input tensor. Returns input pixels per picture pixel.

@@ -14,10 +14,12 @@ pub struct LoadedModel {
     pub folder: PathBuf,
     /// The truth about the file.
     pub manifest: Manifest,
-    /// The file, verified.
+    /// The file that is run, verified.
     pub file: Model,
     /// For each of the manifest's outputs, its place among the file's outputs.
     pub outputs: Vec<usize>,
+    /// SHA-256 of the file that is run, hexadecimal.
+    pub sha256: String,
     /// The trained classifier of moods that belongs to the model, if there is one.
     pub mood: Option<MoodClassifier>,
 }
@@ -77,19 +79,34 @@ impl LoadedModel {
             }) => Some(mood_classifier(folder.join(file), sha256)?),
             _ => None,
         };
-        let path = folder.join(&manifest.file);
-        let bytes = read_verified(&path, &manifest.sha256)?;
-        let file = Model::from_bytes(bytes)?;
-        match compare(&manifest, &file) {
-            Ok(outputs) => Ok(Self {
-                folder: folder.to_owned(),
-                manifest,
-                file,
-                outputs,
-                mood,
-            }),
-            Err(differences) => Err(ModelError::Mismatch { path, differences }),
-        }
+        let (file, outputs) = model_file(folder.join(&manifest.file), &manifest.sha256, &manifest)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            sha256: manifest.sha256.clone(),
+            manifest,
+            file,
+            outputs,
+            mood,
+        })
+    }
+
+    /// The same model with its file for the Edge TPU, which is checked against the manifest like the other one; `None`
+    /// if the manifest names none.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn for_edge_tpu(&self) -> Option<Result<Self, ModelError>> {
+        let compiled = self.manifest.edge_tpu.as_ref()?;
+        let path = self.folder.join(&compiled.file);
+        let made = model_file(path, &compiled.sha256, &self.manifest).map(|(file, outputs)| Self {
+            folder: self.folder.clone(),
+            manifest: self.manifest.clone(),
+            file,
+            outputs,
+            sha256: compiled.sha256.clone(),
+            mood: self.mood.clone(),
+        });
+        Some(made)
     }
 
     /// The same, for a model that must do `wanted`.
@@ -114,6 +131,15 @@ impl LoadedModel {
             .iter()
             .position(|output| output.role == role)?;
         self.outputs.get(place).copied()
+    }
+}
+
+/// A model file that must have this SHA-256 and the manifest's tensors, and the places of its outputs.
+fn model_file(path: PathBuf, sha256: &str, manifest: &Manifest) -> Result<(Model, Vec<usize>), ModelError> {
+    let file = Model::from_bytes(read_verified(&path, sha256)?)?;
+    match compare(manifest, &file) {
+        Ok(outputs) => Ok((file, outputs)),
+        Err(differences) => Err(ModelError::Mismatch { path, differences }),
     }
 }
 

@@ -1,11 +1,12 @@
 //! `[model]`: the network that reads expressions, and what it runs on.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::optional;
+use crate::config::{duration, optional};
 
 /// The network that reads a face's expression, and what it runs on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -19,11 +20,14 @@ pub(crate) struct Model {
     pub(crate) threads: u32,
     /// What does the arithmetic.
     pub(crate) delegate: Delegate,
-    /// Library of the external delegate, such as libedgetpu.so.1. Needed with delegate = "external", and only
-    /// there.
+    /// The Edge TPU's library (libedgetpu.so.1), built for TensorFlow Lite 2.17. Empty: look in the usual places.
     #[serde(with = "optional")]
     #[schemars(with = "String")]
     pub(crate) delegate_library: Option<PathBuf>,
+    /// How long the Edge TPU may take when it is tried at the start, for each network.
+    #[serde(with = "duration::text")]
+    #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "40s"))]
+    pub(crate) delegate_timeout: Duration,
     /// The TensorFlow Lite library (libtensorflowlite_c.so). Empty: look in the usual places.
     #[serde(with = "optional")]
     #[schemars(with = "String")]
@@ -51,6 +55,7 @@ impl Default for Model {
             threads: 1,
             delegate: Delegate::Auto,
             delegate_library: None,
+            delegate_timeout: Duration::from_secs(20),
             runtime: None,
             classify_hz: 2.0,
             classify_budget_hz: 40.0,
@@ -64,13 +69,13 @@ impl Default for Model {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Delegate {
-    /// XNNPACK, or the plain kernels where it does not work
+    /// the Edge TPU if its library and a model file for it are there; else XNNPACK
     #[default]
     Auto,
     /// XNNPACK, or do not start
     Xnnpack,
+    /// the Edge TPU; while it does not work, the processor, and the device's info says why
+    Edgetpu,
     /// TensorFlow Lite's plain kernels
     None,
-    /// the library in `delegate_library`
-    External,
 }

@@ -133,7 +133,7 @@ fn the_values_in_effect_read_back_the_same() {
         kind: MaskKind::Privacy,
         polygon: vec![[0.0, 0.25], [1.0, 0.0], [0.125, 1.0]],
     });
-    config.model.delegate = Delegate::External;
+    config.model.delegate = Delegate::Edgetpu;
     config.model.delegate_library = Some("/usr/lib/libedgetpu.so.1".into());
     config.mqtt.protocol = Protocol::V311;
     config.window.length = Duration::from_millis(1500);

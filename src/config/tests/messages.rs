@@ -230,13 +230,15 @@ fn a_small_group_is_refused_with_the_reason() {
 }
 
 #[test]
-fn an_external_delegate_and_its_library_go_together() {
-    let both = "[model]\ndelegate = \"external\"\ndelegate_library = \"/usr/lib/libedgetpu.so.1\"\n";
-    assert_eq!(messages(both), [""; 0]);
-    assert!(message("[model]\ndelegate = \"external\"").contains("`delegate_library` is not given"));
-    assert!(message("[model]\ndelegate = \"external\"\ndelegate_library = \"\"").contains("config:9:20"));
-    assert!(message("[model]\ndelegate_library = \"a.so\"").contains("`delegate` is not \"external\""));
-    assert!(message("[model]\ndelegate = \"externl\"\ndelegate_library = \"a.so\"").contains("did you mean"));
+fn a_library_needs_a_delegate_that_uses_it() {
+    let with = |delegate| format!("[model]\ndelegate = \"{delegate}\"\ndelegate_library = \"a.so\"\n");
+    assert_eq!(messages(&with("edgetpu")), [""; 0]);
+    assert_eq!(messages(&with("auto")), [""; 0]);
+    assert_eq!(messages("[model]\ndelegate_library = \"a.so\""), [""; 0]);
+    assert_eq!(messages("[model]\ndelegate = \"edgetpu\""), [""; 0]);
+    assert!(message(&with("xnnpack")).contains("`delegate` is \"xnnpack\""));
+    assert!(message(&with("none")).contains("config:10:20"));
+    assert!(message(&with("edgetpuu")).contains("did you mean"));
 }
 
 #[test]

@@ -173,6 +173,7 @@ fn manifest(
         stand_in: false,
         file: format!("{id}.tflite"),
         sha256: affect_train::sha256(&exported.bytes),
+        edge_tpu: None,
         licence: arguments.licence.clone(),
         source: arguments.source.clone(),
         input: Input {
