@@ -26,7 +26,7 @@ const GOODBYE: Duration = Duration::from_secs(4);
 pub(crate) enum DaemonError {
     /// It could not be set up.
     #[error(transparent)]
-    Setup(#[from] SetupError),
+    Setup(Box<SetupError>),
     /// The source is lost.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -41,6 +41,12 @@ pub(crate) enum DaemonError {
     /// A thread could not be started.
     #[error("A thread cannot be started: {0}.")]
     Thread(#[from] std::io::Error),
+}
+
+impl From<SetupError> for DaemonError {
+    fn from(error: SetupError) -> Self {
+        Self::Setup(Box::new(error))
+    }
 }
 
 /// What the daemon did.

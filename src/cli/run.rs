@@ -16,7 +16,8 @@ pub(super) struct Arguments {
 impl From<DaemonError> for Failure {
     fn from(error: DaemonError) -> Self {
         let exit = match &error {
-            DaemonError::Pins(_) | DaemonError::Setup(SetupError::Lost(_)) => Exit::Unavailable,
+            DaemonError::Pins(_) => Exit::Unavailable,
+            DaemonError::Setup(error) if matches!(**error, SetupError::Lost(_)) => Exit::Unavailable,
             DaemonError::Setup(_) | DaemonError::NoSource => Exit::Config,
             DaemonError::Source(_) => Exit::NoInput,
             DaemonError::Thread(_) => Exit::Software,
