@@ -18,10 +18,10 @@ started=$SECONDS
 crates/train/base.sh "$train" "$out/base.safetensors"
 $train emotion $recipes/emotion.toml --data "$data" --weights "$out/base.safetensors" --out "$out/emotion"
 $train emotion $recipes/emotion-majority.toml --data "$data" --weights "$out/emotion/best.safetensors" --out "$out/emotion-majority"
-$train export "$out/emotion-majority/best.safetensors" --out models/emotion-mobilenet-v1 \
+$train export "$out/emotion-majority/average.safetensors" --out models/emotion-mobilenet-v1 \
   --title "MobileNet-v1 1.0, 96 px, eight expressions, int8" \
   --source "trained by crates/train/models.sh from the base in npm @vladmandic/human 3.3.6 (faceres, MIT)" \
-  --calibrate "ferplus:$data/ferplus8:train" --calibrate "folder:$data/affect_masked:train"
+  --calibrate "utkface:$data/utkface:train"
 # The mood of a group, from scenes composed of training faces; never of the people it is measured on.
 $train group --model models/emotion-mobilenet-v1 --train "folder:$data/affect_masked" --scenes 3000 --seed 1 \
   --test "group_scenes:$data/group_scenes" --install
@@ -42,7 +42,7 @@ measure --model models/emotion-mobilenet-v1 --data "$data/ferplus8" --format fer
 measure --model models/emotion-mobilenet-v1 --data "$data/london" --format folder --detector models/yunet-640
 measure --model models/attributes-mobilenet-v1 --data "$data/utkface" --format utkface --split test
 measure --model "$out/ethnicity-mobilenet-v1" --data "$data/utkface" --format utkface --split test
-$train evaluate --model "$out/emotion-majority/best.safetensors" --data "$data/ferplus8" --format ferplus --split test
+$train evaluate --model "$out/emotion-majority/average.safetensors" --data "$data/ferplus8" --format ferplus --split test
 $train evaluate --model "$out/attributes/best.safetensors" --data "$data/utkface" --format utkface --split test
 echo "make models: $(((SECONDS - started) / 60)) minutes in this call on $(nproc) cores, $(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2-)"
 echo "Now record the golden vectors: models/recipes/record_golden.py models/emotion-mobilenet-v1 models/attributes-mobilenet-v1"

@@ -15,7 +15,7 @@ for size in 64 96 112 128 160 224; do
   sed "s/^size = .*/size = $size/" "$recipe" >"$run.toml"
   "$train" emotion "$run.toml" --data "$data" --weights "$weights" --out "$run" "$@" >&2
   [[ -f $run/int8/model.toml ]] || "$train" export "$run/best.safetensors" --out "$run/int8" --title "MobileNet-v1 1.0, $size px" \
-    --source "crates/train/tradeoff.sh" --calibrate "ferplus:$data/ferplus8:train" >&2
+    --source "crates/train/tradeoff.sh" --calibrate "utkface:$data/utkface:train" >&2
 done
 # All measured in one go, so that their times can be compared.
 for size in 64 96 112 128 160 224; do

@@ -261,7 +261,8 @@ fn a_run_that_was_stopped_goes_on_bit_for_bit() {
         "folder",
         "train",
         "sam_rho = 0.05",
-        "[[phase]]\nname = \"whole\"\nepochs = 2\nrate = 1e-3\n[augmentation]\nflip = 0.5\n",
+        "[[phase]]\nname = \"whole\"\nepochs = 1\nrate = 1e-3\naverage = true\n\
+         [[phase]]\nname = \"again\"\nepochs = 1\nrate = 1e-3\naverage = true\n[augmentation]\nflip = 0.5\n",
     );
     std::fs::write(place.path().join("recipe.toml"), text).unwrap();
     assert!(
@@ -273,8 +274,8 @@ fn a_run_that_was_stopped_goes_on_bit_for_bit() {
         let output = train("emotion", place.path(), "parts", None, &["--stop-after", "3"]);
         assert!(output.status.success(), "{}", stderr(&output));
     }
-    let weights =
-        |out: &str| Weights::read(&place.path().join(out).join("checkpoint/weights.safetensors")).unwrap();
+    let read = |file: &str| Weights::read(&place.path().join(file)).unwrap();
+    let weights = |out: &str| read(&format!("{out}/checkpoint/weights.safetensors"));
     let state = |out: &str| -> serde_json::Value {
         serde_json::from_slice(&std::fs::read(place.path().join(out).join("checkpoint/state.json")).unwrap())
             .unwrap()
@@ -284,6 +285,23 @@ fn a_run_that_was_stopped_goes_on_bit_for_bit() {
     for (name, array) in whole.iter() {
         assert_eq!(parts.find(name), Some(array), "{name}");
     }
+    // So does the mean of both phases' ends.
+    let average = read("parts/average.safetensors");
+    assert_eq!(average, read("whole/average.safetensors"));
+    let ends = [
+        read("whole/after-1.safetensors"),
+        read("whole/after-2.safetensors"),
+    ];
+    for (name, array) in average.iter() {
+        let [first, last] = [&ends[0], &ends[1]].map(|end| &end.find(name).unwrap().values);
+        for (i, value) in array.values.iter().enumerate() {
+            assert!(
+                (value - (first[i] + last[i]) / 2.0).abs() <= value.abs() * 1e-6,
+                "{name}"
+            );
+        }
+    }
+    assert_ne!(ends[0].find("conv1.kernel"), ends[1].find("conv1.kernel"));
 }
 
 #[test]

@@ -30,6 +30,7 @@ use crate::device::{self, Kind};
 use crate::network::Network;
 use crate::network::architecture::Architecture;
 use crate::weights::Weights;
+use crate::weights::mean::mean;
 use crate::weights::unfold::unfold;
 use checkpoint::State;
 use curves::Point;
@@ -122,6 +123,9 @@ pub fn train(places: &Places) -> anyhow::Result<Outcome> {
 
 /// The weights with the best validation.
 pub const BEST: &str = "best.safetensors";
+
+/// The mean of the weights at the ends of the phases that say so.
+pub const AVERAGE: &str = "average.safetensors";
 
 fn read(source: &Source, data: &Path) -> anyhow::Result<Faces> {
     let faces = source.format.read(&data.join(&source.path))?;
@@ -320,12 +324,26 @@ impl<'a> Run<'a> {
             self.state.best = Some(loss);
             self.described(&point).write(&self.places.out.join(BEST))?;
         }
+        self.average(&point)?;
         self.state.points.push(point);
         self.state.epoch += 1;
         self.state.step = 0;
         self.state.loss_sum = 0.0;
         curves::write(&self.places.out, &self.state.points)?;
         self.save()
+    }
+
+    /// At the end of a phase that goes into the average: keeps its weights, and writes the mean of all that were kept.
+    fn average(&self, point: &Point) -> anyhow::Result<()> {
+        let ends: Vec<usize> = self.recipe.averaged().filter(|end| *end <= point.epoch).collect();
+        if ends.last() != Some(&point.epoch) {
+            return Ok(());
+        }
+        let kept = |end: usize| self.places.out.join(format!("after-{end}.safetensors"));
+        self.described(point).write(&kept(point.epoch))?;
+        let all = ends.into_iter().map(|end| Weights::read(&kept(end)));
+        let mean = mean(&all.collect::<Result<Vec<_>, _>>()?)?;
+        Ok(mean.write(&self.places.out.join(AVERAGE))?)
     }
 
     fn described(&self, point: &Point) -> Weights {

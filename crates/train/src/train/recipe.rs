@@ -130,6 +130,10 @@ pub struct Phase {
     /// `heads`, `all`, or the first step of the backbone that learns, as in `conv_dw_4`.
     #[serde(default = "all")]
     pub learns: String,
+    /// Whether the weights at its end go into `average.safetensors`, the mean over all such phases: several descents from a
+    /// higher rate, of which the mean is better than each (stochastic weight averaging, Izmailov et al., 2018).
+    #[serde(default)]
+    pub average: bool,
     /// Another input size than the network's, for cheaper epochs at the beginning.
     #[serde(default)]
     pub size: Option<usize>,
@@ -252,6 +256,15 @@ impl Recipe {
     #[must_use]
     pub fn epochs(&self) -> usize {
         self.phase.iter().map(|phase| phase.epochs).sum()
+    }
+
+    /// After how many epochs each phase ends that goes into the average.
+    pub fn averaged(&self) -> impl Iterator<Item = usize> {
+        let mut end = 0;
+        self.phase.iter().filter_map(move |phase| {
+            end += phase.epochs;
+            phase.average.then_some(end)
+        })
     }
 
     /// The phase of an epoch, and the epoch's number in it.

@@ -4,6 +4,7 @@
 //! layer), `bias`, or `gamma`, `beta`, `mean`, `variance` where batch norm is not folded.
 
 pub mod keras;
+pub mod mean;
 pub mod tfjs;
 pub mod unfold;
 
