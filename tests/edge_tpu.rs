@@ -331,6 +331,26 @@ fn a_child_that_hangs_is_killed_in_time_and_leaves_nothing() {
 }
 
 #[test]
+fn a_file_that_was_never_compiled_runs_on_the_processor() {
+    let bench = Bench::new("works");
+    let mut manifest = bench.manifest();
+    manifest.edge_tpu = Some(EdgeTpuFile {
+        file: manifest.file.clone(),
+        sha256: manifest.sha256.clone(),
+    });
+    bench.write(&manifest);
+    let config = bench.config(free_port(), "auto");
+    let doctor = bench.affectd("doctor", &config).arg("--json").output().unwrap();
+    let report: Value = serde_json::from_str(&stdout(&doctor)).unwrap();
+    let expression = &report["models"]["expression"];
+    assert_eq!(expression["delegate"], "xnnpack");
+    assert!(
+        fallback(expression).contains("takes none of the operators"),
+        "{report:#}"
+    );
+}
+
+#[test]
 fn a_file_for_the_edge_tpu_that_is_not_the_manifests_is_refused() {
     let bench = Bench::new("works");
     let config = bench.config(free_port(), "auto");

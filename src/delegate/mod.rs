@@ -183,6 +183,12 @@ impl Chooser<'_> {
         let result = request
             .run(self.config.delegate_timeout)
             .map_err(|e| e.to_string())?;
+        if result.share.taken == Some(0) {
+            return Err(
+                "The Edge TPU takes none of the operators of the model's file for it: that file was not made by the Edge TPU compiler. Compile it, or take [edge_tpu] out of the manifest."
+                    .to_owned(),
+            );
+        }
         log::info!(
             "The Edge TPU was tried on `{}`: it takes {} of {} operators; its output has the SHA-256 {}.",
             compiled.manifest.id,

@@ -237,7 +237,7 @@ fn a_library_needs_a_delegate_that_uses_it() {
     assert_eq!(messages("[model]\ndelegate_library = \"a.so\""), [""; 0]);
     assert_eq!(messages("[model]\ndelegate = \"edgetpu\""), [""; 0]);
     assert!(message(&with("xnnpack")).contains("`delegate` is \"xnnpack\""));
-    assert!(message(&with("none")).contains("config:10:20"));
+    assert!(message(&with("none")).contains("config:9:20"));
     assert!(message(&with("edgetpuu")).contains("did you mean"));
 }
 
@@ -253,7 +253,7 @@ fn a_mask_is_a_region() {
         ),
         (
             "[[0, 0], [1, 0, 1], [1, 1]]",
-            "config:10:20: [camera.mask] `polygon[1]` has 3 elements; it must have 2",
+            "config:9:20: [camera.mask] `polygon[1]` has 3 elements; it must have 2",
         ),
         (
             "[[0, 0], [1, 0], [1.5, 1]]",
