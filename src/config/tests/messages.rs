@@ -253,7 +253,7 @@ fn a_mask_is_a_region() {
         ),
         (
             "[[0, 0], [1, 0, 1], [1, 1]]",
-            "config:9:20: [camera.mask] `polygon[1]` has 3 elements; it must have 2",
+            "config:10:20: [camera.mask] `polygon[1]` has 3 elements; it must have 2",
         ),
         (
             "[[0, 0], [1, 0], [1.5, 1]]",
