@@ -4,9 +4,9 @@
 #
 #   cross/debian.sh [--alone] ARCH DEST PACKAGE...       ARCH: amd64 | arm64 | armhf
 #
-# With everything the packages depend on, or, with --alone, without. apt checks Debian's signatures as ever; its
-# mirrors are those of this machine, its lists are kept in target/arm/apt. What is already unpacked is kept, so the
-# second call needs no network.
+# A PACKAGE/bookworm-backports comes from there. With everything the packages depend on, or, with --alone, without.
+# apt checks Debian's signatures as ever; its mirrors are those of this machine, its lists are kept in target/arm/apt.
+# What is already unpacked is kept, so the second call needs no network.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,7 +25,8 @@ mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$dest/.unpacked"
 sites() { apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' | awk '$1 == "Debian" { print $2 }' | sort -u; }
 mirror=$(sites | grep -v security | head -n 1 || true)
 security=$(sites | grep security | head -n 1 || true)
-for line in "${mirror:-http://deb.debian.org/debian} bookworm" "${security:-http://deb.debian.org/debian-security} bookworm-security"; do
+mirror=${mirror:-http://deb.debian.org/debian}
+for line in "$mirror bookworm" "$mirror bookworm-backports" "${security:-http://deb.debian.org/debian-security} bookworm-security"; do
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $line main"
 done >"$apt/sources.list"
 cat >"$apt/apt.conf" <<CONF

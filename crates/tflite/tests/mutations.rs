@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use affect_tflite::{Delegate, Interpreter, Model, Options, Runtime};
-use common::{library, models};
+use common::{USUAL, library, models};
 
 const COUNT: &str = "AFFECTD_MUTATIONS";
 const CHILD: &str = "AFFECTD_MUTATIONS_FROM";
@@ -130,7 +130,7 @@ fn child(from: u64, count: u64) {
         let delegate = if seed % 3 == 0 {
             Delegate::None
         } else {
-            Delegate::Xnnpack
+            USUAL
         };
         writeln!(out, "{}", try_one(&runtime, bytes, delegate)).unwrap();
     }
