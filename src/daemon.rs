@@ -1,6 +1,5 @@
 //! The whole daemon: pipeline and publisher together, as `run` and `demo` use it.
 
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicBool;
@@ -8,12 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use affect_core::report::{CameraState, CameraStateWord, STATE_SCHEMA, WindowReport};
 
-use crate::capture::{CaptureEvent, Pace, SourceError};
+use crate::capture::{CaptureEvent, Pace, SourceError, States};
 use crate::clock::rfc3339;
 use crate::config::Config;
 use crate::pipeline::{self, Flow};
 use crate::publish::{Publisher, Settings, Summary};
-use crate::setup::{Setup, SetupError, device, pace};
+use crate::setup::{Setup, SetupError, device, pace, source};
 
 /// How long publishing may take to end.
 const GOODBYE: Duration = Duration::from_secs(4);
@@ -29,7 +28,7 @@ pub(crate) enum DaemonError {
     Source(#[from] SourceError),
     /// There is no source to begin with.
     #[error(
-        "[camera] source is not set, so there is nothing to look at: give a folder of pictures, a picture, an .mjpeg or a video file."
+        "[camera] source is not set, so there is nothing to look at: give a camera (`affectd cameras` lists them), a folder of pictures, a picture, an .mjpeg or a video file, or a [camera] command."
     )]
     NoSource,
     /// The publishing thread could not be started.
@@ -61,13 +60,13 @@ pub(crate) fn run(
     stop: &AtomicBool,
     mut show: impl FnMut(&WindowReport) + Send,
 ) -> Result<Done, DaemonError> {
-    let source: PathBuf = config.camera.source.clone().ok_or(DaemonError::NoSource)?;
+    let source = source(&config.camera).ok_or(DaemonError::NoSource)?;
     let setup = Setup::open(config)?;
     let info = serde_json::to_vec(&setup.info(config)?).map_err(std::io::Error::from)?;
     let (vision, reporter) = (setup.vision(config)?, setup.reporter(config));
     let publisher = Publisher::start(settings(config), info)?;
     let camera = config.camera.name.clone();
-    let states = Mutex::new(None);
+    let states = Mutex::new(States::default());
     let tell = |event| tell_state(event, &publisher, &camera, &states);
     // A daemon waits for a source that is not there; a file's end is the end.
     let pace = Pace {
@@ -88,50 +87,38 @@ pub(crate) fn run(
     })
 }
 
-/// Publishes and logs a camera's state when it changes; a single lost picture is only logged.
-fn tell_state(
-    event: CaptureEvent,
-    publisher: &Publisher,
-    camera: &str,
-    last: &Mutex<Option<CameraStateWord>>,
-) {
-    let (state, cause) = match event {
-        CaptureEvent::Streaming => (CameraStateWord::Streaming, None),
+/// Publishes and logs a camera's state when it changes; broken pictures are only logged.
+fn tell_state(event: CaptureEvent, publisher: &Publisher, camera: &str, states: &Mutex<States>) {
+    let (state, kind, cause) = match event {
+        CaptureEvent::Streaming => (CameraStateWord::Streaming, "", None),
         CaptureEvent::Trouble(error) if error.is_one_picture() => {
             log::warn!("{error}");
             return;
         }
-        CaptureEvent::Trouble(error) => (word(&error), Some(error.to_string())),
+        CaptureEvent::Broken(count, why) => {
+            let more = "more are counted and logged by the thousand";
+            log::warn!("Camera `{camera}`: a frame is dropped, because {why}; {count} so far, {more}.");
+            return;
+        }
+        CaptureEvent::Trouble(error) => (error.state(), error.kind(), Some(error.to_string())),
     };
-    let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
-    if *last == Some(state) {
+    let mut states = states.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(change) = states.enter(state, kind, SystemTime::now()) else {
         return;
-    }
-    *last = Some(state);
+    };
     match &cause {
         Some(cause) => log::warn!("Camera `{camera}`: {cause} affectd keeps trying."),
         None => log::info!("Camera `{camera}` is streaming."),
     }
-    let since = rfc3339(SystemTime::now());
     let payload = CameraState {
         schema: STATE_SCHEMA.to_owned(),
-        state,
-        since,
+        state: change.state,
+        since: rfc3339(change.since),
         cause,
     };
     match serde_json::to_vec(&payload) {
         Ok(payload) => publisher.camera_state(camera, payload),
         Err(error) => log::error!("A camera state cannot be written as JSON: {error}"),
-    }
-}
-
-fn word(error: &SourceError) -> CameraStateWord {
-    match error {
-        SourceError::Missing { .. } => CameraStateWord::NoDevice,
-        SourceError::Empty { .. } | SourceError::Picture { .. } => CameraStateWord::NoData,
-        SourceError::Foreign { .. } | SourceError::NoFfmpeg { .. } | SourceError::Broken { .. } => {
-            CameraStateWord::NoSignal
-        }
     }
 }
 

@@ -3,7 +3,6 @@
 //! Stopping drains from the left: capture closes the mailbox, vision ends and hangs up the channel, the group
 //! thread closes the open window as partial and hands it on. Whichever thread ends, the others follow.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use affect_core::report::WindowReport;
 use affect_core::window::FrameFaces;
 
-use crate::capture::{CaptureEvent, Mailbox, Pace, SourceError, Taken, capture_loop};
+use crate::capture::{CaptureEvent, Mailbox, Pace, SourceError, SourceSettings, Taken, capture_loop};
 use crate::clock::StreamClock;
 use crate::group::{Reporter, group_loop};
 use crate::vision::Vision;
@@ -38,7 +37,7 @@ pub(crate) struct Flow {
 /// # Errors
 /// [`SourceError`] if the source is lost and the pace says not to wait for it.
 pub(crate) fn run(
-    source: &Path,
+    source: &SourceSettings,
     pace: Pace,
     mut vision: Vision,
     reporter: Reporter,
@@ -86,12 +85,9 @@ pub(crate) fn run(
     })
 }
 
-fn no_thread(source: &Path, cause: &std::io::Error) -> SourceError {
-    let why = format!("the system gives no thread for it ({cause})");
-    SourceError::Broken {
-        path: source.to_owned(),
-        why,
-    }
+fn no_thread(source: &SourceSettings, cause: &std::io::Error) -> SourceError {
+    let (what, cause) = (source.to_string(), cause.to_string());
+    SourceError::NoThread { what, cause }
 }
 
 /// When it is dropped, every loop comes to its end: whatever ends a thread, a panic too, ends the pipeline.

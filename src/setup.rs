@@ -9,7 +9,8 @@ use affect_core::sampling::SamplingSettings;
 use affect_core::tracker::TrackSettings;
 use affect_tflite::{Delegate, Interpreter, Options, Runtime};
 
-use crate::capture::{Pace, is_stills};
+use crate::capture::v4l2::{CameraSettings, Wish};
+use crate::capture::{Layout, Output, Pace, PipeSettings, PixelFormat, SourceSettings, is_device};
 use crate::config::{self, Config};
 use crate::group::{GroupSettings, Header, Reporter};
 use crate::identity::{boot_id, device_id, system_random};
@@ -189,18 +190,67 @@ pub(crate) fn device(config: &Config) -> String {
     config.deployment.device.clone().unwrap_or_else(device_id)
 }
 
-/// How the configured source is played.
+/// The configured source; `None` if there is none.
+pub(crate) fn source(camera: &config::Camera) -> Option<SourceSettings> {
+    let (fps, frame_timeout) = (camera.fps, camera.frame_timeout);
+    if !camera.command.is_empty() {
+        let size = (camera.width as usize, camera.height as usize);
+        let output = match pixel_format(camera.format) {
+            None | Some(PixelFormat::Mjpg) => Output::Jpegs,
+            Some(format) => Output::Raw(Layout::packed(format, size.0, size.1)),
+        };
+        return Some(SourceSettings::Pipe(PipeSettings {
+            command: camera.command.clone(),
+            output,
+            fps,
+            frame_timeout,
+        }));
+    }
+    let path = camera.source.as_deref()?;
+    if !is_device(path) {
+        return Some(SourceSettings::files(path, fps));
+    }
+    Some(SourceSettings::Camera(CameraSettings {
+        path: path.to_owned(),
+        wish: wish(camera),
+        frame_timeout,
+    }))
+}
+
+/// What is wanted of a V4L2 camera.
+pub(crate) fn wish(camera: &config::Camera) -> Wish {
+    Wish {
+        width: camera.width,
+        height: camera.height,
+        fps: camera.fps,
+        format: pixel_format(camera.format),
+    }
+}
+
+fn pixel_format(format: config::Format) -> Option<PixelFormat> {
+    match format {
+        config::Format::Auto => None,
+        config::Format::Mjpg => Some(PixelFormat::Mjpg),
+        config::Format::Yuyv => Some(PixelFormat::Yuyv),
+        config::Format::Nv12 => Some(PixelFormat::Nv12),
+        config::Format::Grey => Some(PixelFormat::Grey),
+        config::Format::Rgb3 => Some(PixelFormat::Rgb3),
+    }
+}
+
+/// How the configured source is played. What is live comes in real time.
 pub(crate) fn pace(config: &Config) -> Pace {
+    let live = source(&config.camera).is_some_and(|source| source.is_live());
     Pace {
         fps: config.camera.fps,
-        realtime: config.camera.pace == config::Pace::Realtime,
+        realtime: live || config.camera.pace == config::Pace::Realtime,
         repeat: config.camera.repeat,
         wait_for_source: false,
     }
 }
 
 fn plays_stills(config: &Config) -> bool {
-    config.camera.source.as_deref().is_some_and(is_stills)
+    source(&config.camera).is_some_and(|source| source.is_stills())
 }
 
 /// A still has no second frame in which a face could be confirmed.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Image, PICTURES, Source, SourceError, has_ending};
+use super::{Image, Next, PICTURES, Source, SourceError, has_ending};
 
 /// Pictures in the order of their names.
 pub(super) struct Pictures {
@@ -49,13 +49,13 @@ fn listed(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
 }
 
 impl Source for Pictures {
-    fn next(&mut self) -> Result<Option<Image>, SourceError> {
+    fn next(&mut self) -> Result<Next, SourceError> {
         let Some(path) = self.files.get(self.next) else {
-            return Ok(None);
+            return Ok(Next::End);
         };
         self.next += 1;
         match std::fs::read(path) {
-            Ok(bytes) => Ok(Some(Image::Encoded {
+            Ok(bytes) => Ok(Next::Picture(Image::Encoded {
                 bytes,
                 name: path.display().to_string(),
             })),
@@ -83,7 +83,7 @@ mod tests {
 
     fn names(source: &mut Pictures) -> Vec<String> {
         let mut names = Vec::new();
-        while let Some(Image::Encoded { name, .. }) = source.next().unwrap() {
+        while let Next::Picture(Image::Encoded { name, .. }) = source.next().unwrap() {
             names.push(name.rsplit('/').next().unwrap().to_owned());
         }
         names
@@ -117,7 +117,7 @@ mod tests {
         let mut source = Pictures::open(folder.path()).unwrap();
         std::fs::remove_file(folder.path().join("a.jpg")).unwrap();
         assert!(source.next().unwrap_err().is_one_picture());
-        assert!(source.next().unwrap().is_some());
+        assert!(matches!(source.next().unwrap(), Next::Picture(_)));
         folder.close().unwrap();
         let error = source.next().unwrap_err();
         assert!(matches!(error, SourceError::Missing { .. }), "{error}");

@@ -2,16 +2,28 @@
 //! [`mailbox`], in which the newest frame wins.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+mod error;
 mod files;
+mod jpegs;
 mod mailbox;
 mod mjpeg;
 mod pace;
+mod pipe;
+mod pixels;
+mod rate;
+mod state;
+pub(crate) mod v4l2;
 mod video;
 
+pub(crate) use error::SourceError;
 pub(crate) use mailbox::{Mailbox, Taken};
 pub(crate) use pace::{CaptureEvent, Pace, capture_loop};
+pub(crate) use pipe::{Output, PipeSettings};
+pub(crate) use pixels::{Layout, PixelFormat};
+pub(crate) use state::{Change, States};
+use v4l2::CameraSettings;
 
 /// One picture and its time.
 #[derive(Debug)]
@@ -33,45 +45,107 @@ pub(crate) enum Image {
         height: usize,
         rgb: Vec<u8>,
     },
+    /// Pixels as a camera gives them. They become RGB in the vision thread, so that a frame that is replaced by a
+    /// newer one costs nothing.
+    Raw { layout: Layout, bytes: Vec<u8> },
 }
 
-/// A stream of frames: files for now, a V4L2 camera by the same trait later.
+/// What a source has.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// A picture that has no time of its own: the source is a file.
+    Picture(Image),
+    /// A frame of a live source, and when it was taken.
+    Taken(Image, Instant),
+    /// So many frames were broken and dropped; why the last one was.
+    Broken(u64, &'static str),
+    /// Nothing within a moment: ask again.
+    NotYet,
+    /// The source has come to its end.
+    End,
+}
+
+/// A stream of frames.
 pub(crate) trait Source: Send {
-    /// The next picture; `None` when the stream has ended. Blocks until there is one.
-    fn next(&mut self) -> Result<Option<Image>, SourceError>;
+    /// What comes next. A live source does not block for longer than a moment; a file may.
+    fn next(&mut self) -> Result<Next, SourceError>;
 
     /// Starts from the beginning again, where a source can.
     fn rewind(&mut self) -> Result<(), SourceError>;
 }
 
-/// Why a source gives no frame.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SourceError {
-    /// This one picture cannot be read; the next may.
-    #[error("`{}` cannot be read: {cause}; the picture is left out.", path.display())]
-    Picture { path: PathBuf, cause: std::io::Error },
-    /// There is nothing at the path.
-    #[error("There is no `{}`: give a folder of pictures, a picture (.jpg, .png), an .mjpeg or a video file that exists and that this user may read ({cause}).", path.display())]
-    Missing { path: PathBuf, cause: std::io::Error },
-    /// The folder has no picture.
-    #[error("The folder `{}` has no picture: affectd reads .jpg, .jpeg and .png files in it.", path.display())]
-    Empty { path: PathBuf },
-    /// The file is not of a kind that affectd reads.
-    #[error("`{}` is not a picture, an .mjpeg or a video file that affectd knows: {why}.", path.display())]
-    Foreign { path: PathBuf, why: String },
-    /// A video needs ffmpeg.
-    #[error("`{}` is a video, which affectd reads through ffmpeg, but ffmpeg cannot be started ({cause}): install it (`apt-get install ffmpeg`), or give an .mjpeg file or a folder of pictures.", path.display())]
-    NoFfmpeg { path: PathBuf, cause: std::io::Error },
-    /// The stream broke off.
-    #[error("Reading `{}` broke off: {why}.", path.display())]
-    Broken { path: PathBuf, why: String },
+/// Which source to open, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum SourceSettings {
+    /// Files, played at so many frames per second.
+    Files { path: PathBuf, fps: f64 },
+    /// A V4L2 camera.
+    Camera(CameraSettings),
+    /// The output of a command.
+    Pipe(PipeSettings),
 }
 
-impl SourceError {
-    /// Whether the source itself is still sound, and only one picture was lost.
-    pub(crate) fn is_one_picture(&self) -> bool {
-        matches!(self, Self::Picture { .. })
+impl SourceSettings {
+    /// What lies at `path`, to be played at `fps`: everything but a camera.
+    pub(crate) fn files(path: &Path, fps: f64) -> Self {
+        let path = path.to_owned();
+        Self::Files { path, fps }
     }
+
+    /// Opens it.
+    pub(crate) fn open(&self) -> Result<Box<dyn Source>, SourceError> {
+        Ok(match self {
+            Self::Files { path, fps } => open_files(path, *fps)?,
+            Self::Camera(settings) => Box::new(v4l2::CameraSource::<v4l2::V4l2>::open(settings)?),
+            Self::Pipe(settings) => Box::new(pipe::Pipe::open(settings)?),
+        })
+    }
+
+    /// Whether its frames come when they come, whatever the pace says.
+    pub(crate) fn is_live(&self) -> bool {
+        !matches!(self, Self::Files { .. })
+    }
+
+    /// Whether it is a set of pictures, each of its own, so that nobody can be followed from one to the next.
+    pub(crate) fn is_stills(&self) -> bool {
+        match self {
+            Self::Files { path, .. } => path.is_dir() || has_ending(path, &PICTURES),
+            _ => false,
+        }
+    }
+
+    /// The first wait before it is opened again, and the longest. A device that is back is noticed at once; a program
+    /// that keeps ending is not started over and over.
+    fn waits(&self) -> (Duration, Duration) {
+        match self {
+            Self::Pipe(_) => (Duration::from_millis(500), Duration::from_secs(4)),
+            _ => (Duration::from_secs(1), Duration::from_secs(1)),
+        }
+    }
+}
+
+impl std::fmt::Display for SourceSettings {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Files { path, .. } => write!(out, "`{}`", path.display()),
+            Self::Camera(settings) => write!(out, "`{}`", settings.path.display()),
+            Self::Pipe(settings) => write!(out, "`{}`", settings.program()),
+        }
+    }
+}
+
+/// Whether `path` is that of a device, there or not.
+pub(crate) fn is_device(path: &Path) -> bool {
+    path.starts_with("/dev")
+}
+
+/// In how many of its last bytes a JPEG must have its end mark.
+const TAIL: usize = 4096;
+
+/// Whether `bytes` begin as a JPEG and end as one. Cameras pad with zeros, and some append a few bytes of their own.
+pub(crate) fn is_whole_jpeg(bytes: &[u8]) -> bool {
+    let end = &bytes[bytes.len() - bytes.len().min(TAIL)..];
+    bytes.starts_with(&[0xFF, 0xD8, 0xFF]) && end.windows(2).any(|mark| mark == [0xFF, 0xD9])
 }
 
 /// File name endings of pictures.
@@ -83,7 +157,7 @@ const VIDEOS: [&str; 9] = ["mp4", "mkv", "mov", "avi", "webm", "m4v", "ts", "mpg
 
 /// Opens what lies at `path`. Videos are asked for `fps` frames per second; pictures and MJPEG are played
 /// at that rate.
-pub(crate) fn open(path: &Path, fps: f64) -> Result<Box<dyn Source>, SourceError> {
+fn open_files(path: &Path, fps: f64) -> Result<Box<dyn Source>, SourceError> {
     let missing = |cause| SourceError::Missing {
         path: path.to_owned(),
         cause,
@@ -107,12 +181,6 @@ pub(crate) fn open(path: &Path, fps: f64) -> Result<Box<dyn Source>, SourceError
             why,
         })
     }
-}
-
-/// Whether what lies at `path` is a set of pictures, each of its own, so that nobody can be followed from one
-/// to the next.
-pub(crate) fn is_stills(path: &Path) -> bool {
-    path.is_dir() || has_ending(path, &PICTURES)
 }
 
 fn has_ending(path: &Path, endings: &[&str]) -> bool {

@@ -1,15 +1,17 @@
 //! The capture thread: reads a source at its pace and fills the mailbox; opens it again when it was lost.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Frame, Image, Mailbox, Source, SourceError, open};
+use super::{Frame, Image, Mailbox, Next, Source, SourceError, SourceSettings};
 
-/// How long a lost source is left alone before it is tried again.
-const RETRY: Duration = Duration::from_secs(2);
+/// A source that was open for this long is opened again after a short wait.
+const STEADY: Duration = Duration::from_secs(10);
 /// The longest sleep before the stop flag is looked at again.
 const NAP: Duration = Duration::from_millis(50);
+
+/// Broken frames are told of when the first comes, and then each time so many have come.
+const MANY: u64 = 1000;
 
 /// How a source is played.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,19 +29,21 @@ pub(crate) struct Pace {
 /// What the capture thread tells, each once per change.
 #[derive(Debug)]
 pub(crate) enum CaptureEvent {
-    /// Frames come.
+    /// Frames come. (Told with each.)
     Streaming,
     /// The source is lost, or one picture of it.
     Trouble(SourceError),
+    /// Broken frames were dropped: how many since the run began, and why the last one is broken.
+    Broken(u64, &'static str),
 }
 
-/// Plays the source at `path` into the mailbox until it ends, fails or `stop` is set, then closes the mailbox.
+/// Plays the source into the mailbox until it ends, fails or `stop` is set, then closes the mailbox.
 /// Frame times count from `origin`.
 ///
 /// # Errors
 /// [`SourceError`] of a source that is lost, unless the pace says to wait for it.
 pub(crate) fn capture_loop(
-    path: &Path,
+    source: &SourceSettings,
     pace: Pace,
     origin: Instant,
     mailbox: &Mailbox,
@@ -52,17 +56,25 @@ pub(crate) fn capture_loop(
         mailbox,
         stop,
         number: 0,
+        broken: 0,
     };
+    let (first_wait, longest_wait) = source.waits();
+    let mut wait = first_wait;
     let result = loop {
-        let played = open(path, pace.fps).and_then(|mut source| {
-            tell(CaptureEvent::Streaming);
-            player.play(source.as_mut(), &mut tell)
-        });
+        let began = Instant::now();
+        // What was opened is closed again before anybody waits.
+        let played = source
+            .open()
+            .and_then(|mut source| player.play(source.as_mut(), &mut tell));
         match played {
             Err(error) if pace.wait_for_source && !stop.load(Ordering::Relaxed) => {
                 tell(CaptureEvent::Trouble(error));
-                player.sleep_until(Instant::now() + RETRY);
+                if began.elapsed() > STEADY {
+                    wait = first_wait;
+                }
+                player.sleep_until(Instant::now() + wait);
                 player.catch_up();
+                wait = (wait * 2).min(longest_wait);
             }
             other => break other,
         }
@@ -81,6 +93,8 @@ struct Player<'a> {
     stop: &'a AtomicBool,
     /// Number of the next frame since the stream began, lost ones included.
     number: u64,
+    /// Frames that came broken.
+    broken: u64,
 }
 
 impl Player<'_> {
@@ -92,16 +106,30 @@ impl Player<'_> {
         let mut given_in_this_round = false;
         while !self.stop.load(Ordering::Relaxed) {
             match source.next() {
-                Ok(Some(image)) => {
+                Ok(Next::Picture(image)) => {
                     given_in_this_round = true;
+                    tell(CaptureEvent::Streaming);
                     self.give(image);
                 }
+                Ok(Next::Taken(image, taken)) => {
+                    tell(CaptureEvent::Streaming);
+                    let at = taken.saturating_duration_since(self.origin);
+                    self.mailbox.put_newest(Frame { at, image });
+                }
+                Ok(Next::Broken(count, why)) => {
+                    let before = self.broken;
+                    self.broken += count;
+                    if before == 0 || before / MANY != self.broken / MANY {
+                        tell(CaptureEvent::Broken(self.broken, why));
+                    }
+                }
+                Ok(Next::NotYet) => {}
                 // A source without a single picture is not repeated: that would spin for ever.
-                Ok(None) if self.pace.repeat && given_in_this_round => {
+                Ok(Next::End) if self.pace.repeat && given_in_this_round => {
                     given_in_this_round = false;
                     source.rewind()?;
                 }
-                Ok(None) => return Ok(()),
+                Ok(Next::End) => return Ok(()),
                 Err(error) if error.is_one_picture() => {
                     self.number += 1;
                     tell(CaptureEvent::Trouble(error));

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
-use super::{Image, Source, SourceError};
+use super::{Image, Next, Source, SourceError};
 
 /// More pixels than this are taken for a broken stream.
 const MOST_PIXELS: usize = 64_000_000;
@@ -100,15 +100,15 @@ fn last_line(stderr: ChildStderr) -> String {
 }
 
 impl Source for Video {
-    fn next(&mut self) -> Result<Option<Image>, SourceError> {
+    fn next(&mut self) -> Result<Next, SourceError> {
         let Some((width, height)) = self.header()? else {
-            return self.end().map(|()| None);
+            return self.end().map(|()| Next::End);
         };
         let mut rgb = vec![0; width * height * 3];
         let read = self.pictures.read_exact(&mut rgb);
         read.map_err(|_| self.broken("ffmpeg ended within a picture"))?;
         self.given += 1;
-        Ok(Some(Image::Rgb { width, height, rgb }))
+        Ok(Next::Picture(Image::Rgb { width, height, rgb }))
     }
 
     fn rewind(&mut self) -> Result<(), SourceError> {

@@ -9,7 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use super::{ConfigFiles, Exit, Failure, print, start_log};
-use crate::capture::{self, Frame, Image};
+use crate::capture::{Frame, Image, Next, SourceSettings};
 use crate::config::Config;
 use crate::place;
 use crate::setup::Setup;
@@ -106,11 +106,8 @@ fn picture(arguments: &Arguments, vision: &mut Vision) -> Result<Vec<u8>, Failur
         });
     }
     let clip = place::clip().map_err(|e| Failure::new(Exit::NoInput, e))?;
-    let mut source = capture::open(&clip, 4.0)?;
-    while let Some(image) = source.next()? {
-        let Image::Encoded { bytes, .. } = image else {
-            continue;
-        };
+    let mut source = SourceSettings::files(&clip, 4.0).open()?;
+    while let Next::Picture(Image::Encoded { bytes, .. }) = source.next()? {
         let faces = count_faces(vision, &bytes).map_err(|e| Failure::new(Exit::Software, e))?;
         if faces == arguments.faces {
             return Ok(bytes);

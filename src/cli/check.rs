@@ -4,9 +4,9 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use super::{ConfigFiles, Exit, Failure, print, start_log};
-use crate::capture;
+use crate::capture::Next;
 use crate::config::Config;
-use crate::setup::{Setup, device};
+use crate::setup::{self, Setup, device};
 
 /// How long the broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -70,15 +70,19 @@ fn models(config: &Config) -> anyhow::Result<String> {
 }
 
 fn source(config: &Config) -> anyhow::Result<String> {
-    let Some(path) = &config.camera.source else {
+    let Some(settings) = setup::source(&config.camera) else {
         anyhow::bail!(
-            "[camera] source is not set: give a folder of pictures, a picture, an .mjpeg or a video file."
+            "[camera] source is not set: give a camera (`affectd cameras` lists them), a folder of pictures, a picture, an .mjpeg or a video file, or a [camera] command."
         );
     };
-    let mut source = capture::open(path, config.camera.fps)?;
-    match source.next()? {
-        Some(_) => Ok(format!("`{}` gives pictures", path.display())),
-        None => anyhow::bail!("`{}` gives no picture.", path.display()),
+    let mut source = settings.open()?;
+    loop {
+        // A live source that stays silent ends this with its own error.
+        match source.next()? {
+            Next::Picture(_) | Next::Taken(..) => return Ok(format!("{settings} gives pictures")),
+            Next::Broken(..) | Next::NotYet => {}
+            Next::End => anyhow::bail!("{settings} gives no picture."),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use affect_core::expression::Expression;
 use affect_core::report::{Coarsening, ReportBody, WindowReport};
 
 use super::{Exit, Failure, print, start_log, stop_flag};
+use crate::capture::SourceSettings;
 use crate::config;
 use crate::daemon::{self, topic_base};
 use crate::place;
@@ -37,7 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => place::clip().map_err(|e| Failure::new(Exit::NoInput, e))?,
     };
     // A mistyped path shall end the demo; only a daemon waits for its source.
-    crate::capture::open(&clip, config.camera.fps)?;
+    SourceSettings::files(&clip, config.camera.fps).open()?;
     let port = broker::start(arguments.port).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     config.mqtt.port = port;
     config.camera.repeat = !arguments.once;

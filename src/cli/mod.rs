@@ -15,6 +15,7 @@ use crate::config::{self, Config};
 use crate::setup::SetupError;
 
 mod bench;
+mod cameras;
 mod check;
 mod configuration;
 mod demo;
@@ -38,6 +39,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Play pictures or a video and print one report per line.
     Replay(replay::Arguments),
+    /// List the cameras by names that stay the same, what they offer, and what would be chosen.
+    Cameras(cameras::Arguments),
     /// Check configuration, models, source and broker.
     Check(check::Arguments),
     /// Print the configuration template, the configuration in effect, or a JSON Schema.
@@ -129,6 +132,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Cameras(arguments) => cameras::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Config(arguments) => configuration::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

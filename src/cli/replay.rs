@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use super::{ConfigFiles, Failure, print, start_log, stop_flag};
+use crate::capture::{CaptureEvent, SourceSettings};
 use crate::config::{self, Config};
 use crate::pipeline;
 use crate::setup::{self, Setup};
@@ -29,6 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         arguments.config.load()?
     };
     config.camera.source = Some(arguments.path.clone());
+    config.camera.command = Vec::new();
     config.camera.repeat = false;
     config.camera.pace = if arguments.realtime {
         config::Pace::Realtime
@@ -44,12 +46,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let stop = stop_flag()?;
     let mut written = Ok(());
     let log_trouble = |event| {
-        if let crate::capture::CaptureEvent::Trouble(error) = event {
+        if let CaptureEvent::Trouble(error) = event {
             log::warn!("{error}");
         }
     };
     let flow = pipeline::run(
-        &arguments.path,
+        &SourceSettings::files(&arguments.path, config.camera.fps),
         setup::pace(&config),
         vision,
         reporter,

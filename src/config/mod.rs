@@ -35,8 +35,8 @@ pub(crate) use source::environment;
 #[cfg(test)]
 pub(crate) use tables::MaskKind;
 pub(crate) use tables::{
-    Basis, Camera, Delegate, Deployment, Detector, Level, Log, Mask, Model, Mqtt, Pace, Place, Privacy,
-    Protocol, Window,
+    Basis, Camera, Delegate, Deployment, Detector, Format, Level, Log, Mask, Model, Mqtt, Pace, Place,
+    Privacy, Protocol, Window,
 };
 
 /// The version of the configuration's format that this affectd reads.

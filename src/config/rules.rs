@@ -18,6 +18,7 @@ pub(super) fn check(table: &Table, problems: &mut Problems) -> Option<Secret> {
     place(table, problems);
     delegate(table, problems);
     host(table, problems);
+    command(table, problems);
     masks(table, problems);
     password(table, problems)
 }
@@ -124,6 +125,31 @@ fn host(table: &Table, problems: &mut Problems) {
             format!("write host = \"{name}\" and port = {port}"),
         );
     }
+}
+
+/// Frames come from one place.
+fn command(table: &Table, problems: &mut Problems) {
+    let Some(entry) = entry::get(table, &["camera", "command"]) else {
+        return;
+    };
+    let command: Vec<String> = entry::read(table, &["camera", "command"]).unwrap_or_default();
+    let source: String = entry::read(table, &["camera", "source"]).unwrap_or_default();
+    let (what, note) = match command.first() {
+        None => return,
+        Some(program) if program.trim().is_empty() => {
+            let note = "its first text is the program, such as \"rpicam-vid\"";
+            ("`command` names no program".to_owned(), note)
+        }
+        Some(_) if source.is_empty() => return,
+        Some(_) => {
+            let what = format!("`command` is given, and `source` too ({source:?})");
+            (
+                what,
+                "frames come from one of them: leave the other out, or set it to \"\" or []",
+            )
+        }
+    };
+    problems.add(&entry.span, "camera", what, note);
 }
 
 fn masks(table: &Table, problems: &mut Problems) {

@@ -7,13 +7,10 @@ use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError};
 
-use crate::capture::Image;
+use crate::capture::{Image, is_whole_jpeg};
 
 /// The largest picture that is decoded, in pixels: three times that in bytes is what it takes of memory.
 const MOST_PIXELS: u64 = 64_000_000;
-
-/// In how many of its last bytes a JPEG must have its end mark.
-const TAIL: usize = 4096;
 
 /// Why a picture could not be decoded. The daemon leaves such a picture out, counts it and goes on.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +26,9 @@ pub(crate) enum DecodeError {
         "`{name}` is cut off: a JPEG ends with an end mark, and this one has none; the picture is left out."
     )]
     CutOff { name: String },
+    /// A raw frame with too few bytes.
+    #[error("A raw frame has {bytes} bytes, but {least} are needed for its size; the frame is left out.")]
+    Short { bytes: usize, least: usize },
     /// More pixels than are decoded.
     #[error("`{name}` has {width}×{height} px, but affectd decodes up to {} megapixels; the picture is left out. Scale it down.", MOST_PIXELS / 1_000_000)]
     TooLarge { name: String, width: u32, height: u32 },
@@ -63,6 +63,15 @@ impl Decoder {
                     });
                 }
             }
+            Image::Raw { layout, bytes } => {
+                (self.width, self.height) = (layout.width, layout.height);
+                if !layout.to_rgb(&bytes, &mut self.rgb) {
+                    return Err(DecodeError::Short {
+                        bytes: bytes.len(),
+                        least: layout.least_bytes(),
+                    });
+                }
+            }
             Image::Encoded { bytes, name } => self.decode_file(&bytes, &name)?,
         }
         Ok((self.width, self.height, &self.rgb))
@@ -74,9 +83,7 @@ impl Decoder {
             cause,
         };
         if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
-            // Cameras pad with zeros, and some programs append a few bytes of their own.
-            let end = &bytes[bytes.len() - bytes.len().min(TAIL)..];
-            if !end.windows(2).any(|mark| mark == [0xFF, 0xD9]) {
+            if !is_whole_jpeg(bytes) {
                 return Err(DecodeError::CutOff {
                     name: name.to_owned(),
                 });

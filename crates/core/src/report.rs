@@ -235,8 +235,12 @@ pub enum CameraStateWord {
     NoDevice,
     /// The source is there but cannot be read.
     NoSignal,
-    /// The source gives nothing.
+    /// The source is open and gives nothing.
     NoData,
+    /// Another program uses the source.
+    Busy,
+    /// The daemon's user may not use the source.
+    Denied,
     /// Stopped on purpose.
     Paused,
 }

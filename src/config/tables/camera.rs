@@ -1,12 +1,13 @@
 //! `[camera]`: where the frames come from and which parts of them are not looked at.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{NAME, NAME_FORM};
-use crate::config::optional;
+use crate::config::{duration, optional};
 
 /// Where the frames come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,13 +16,31 @@ pub(crate) struct Camera {
     /// Short name of the camera, the fourth level of its topics.
     #[schemars(regex(pattern = NAME), extend("x-form" = NAME_FORM))]
     pub(crate) name: String,
-    /// A folder of pictures, one picture (JPEG or PNG), an .mjpeg file or a video file. Empty: none yet.
+    /// A camera, best by a name that stays the same, such as "/dev/v4l/by-id/…" (`affectd cameras` lists them); or a
+    /// folder of pictures, one picture (JPEG or PNG), an .mjpeg file or a video file. Empty: none yet.
     #[serde(with = "optional")]
     #[schemars(with = "String")]
     pub(crate) source: Option<PathBuf>,
+    /// Instead of `source`: a program and its arguments that writes frames to its standard output, for a CSI camera,
+    /// a Jetson or RTSP. It is started again whenever it ends. Ready ones are in config/presets.
+    #[schemars(length(max = 200), extend("x-form" = "a list of texts, the program first: [\"program\", \"--option\"]"))]
+    pub(crate) command: Vec<String>,
     /// Frames per second to take. Of a file: at which it is played.
     #[schemars(range(min = 0.1, max = 60.0))]
     pub(crate) fps: f64,
+    /// Width of the frames in pixels. A camera is set to its smallest size that is as large as `width` and `height`;
+    /// a command that writes raw pixels must write exactly this size. Larger frames show faces further away.
+    #[schemars(range(min = 16, max = 8192))]
+    pub(crate) width: u32,
+    /// Height of the frames in pixels.
+    #[schemars(range(min = 16, max = 8192))]
+    pub(crate) height: u32,
+    /// What the frames are made of, if it must be a certain format.
+    pub(crate) format: Format,
+    /// How long a camera or a command may give no frame before it is opened anew.
+    #[serde(with = "duration::text")]
+    #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "2m"))]
+    pub(crate) frame_timeout: Duration,
     /// How fast a file is played.
     pub(crate) pace: Pace,
     /// Whether a file starts again when it ends.
@@ -36,12 +55,36 @@ impl Default for Camera {
         Self {
             name: "camera".to_owned(),
             source: None,
+            command: Vec::new(),
             fps: 10.0,
+            width: 640,
+            height: 480,
+            format: Format::Auto,
+            frame_timeout: Duration::from_secs(5),
             pace: Pace::Realtime,
             repeat: false,
             mask: Vec::new(),
         }
     }
+}
+
+/// What the frames of a camera or a command are made of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Format {
+    /// of a camera: the best of what it offers; of a command: JPEGs
+    #[default]
+    Auto,
+    /// JPEGs, one after the other (MJPG)
+    Mjpg,
+    /// raw 4:2:2 pixels (YUYV)
+    Yuyv,
+    /// raw 4:2:0 pixels (NV12)
+    Nv12,
+    /// raw grey pixels (GREY); expressions are read less well without colour
+    Grey,
+    /// raw RGB pixels (RGB3)
+    Rgb3,
 }
 
 /// Speed of a source that is a file.

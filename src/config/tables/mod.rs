@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 pub(crate) use camera::MaskKind;
-pub(crate) use camera::{Camera, Mask, Pace};
+pub(crate) use camera::{Camera, Format, Mask, Pace};
 pub(crate) use deployment::{Basis, Deployment, Place};
 pub(crate) use detector::Detector;
 pub(crate) use model::{Delegate, Model};

@@ -1,0 +1,75 @@
+//! Why a source gives no frame.
+
+use std::path::PathBuf;
+
+use affect_core::report::CameraStateWord;
+
+use super::pipe::PipeError;
+use super::v4l2::{CameraError, system_state};
+
+/// Why a source gives no frame.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SourceError {
+    /// This one picture cannot be read; the next may.
+    #[error("`{}` cannot be read: {cause}; the picture is left out.", path.display())]
+    Picture { path: PathBuf, cause: std::io::Error },
+    /// There is nothing at the path.
+    #[error("There is no `{}`: give a folder of pictures, a picture (.jpg, .png), an .mjpeg or a video file that exists and that this user may read ({cause}).", path.display())]
+    Missing { path: PathBuf, cause: std::io::Error },
+    /// The folder has no picture.
+    #[error("The folder `{}` has no picture: affectd reads .jpg, .jpeg and .png files in it.", path.display())]
+    Empty { path: PathBuf },
+    /// The file is not of a kind that affectd reads.
+    #[error("`{}` is not a picture, an .mjpeg or a video file that affectd knows: {why}.", path.display())]
+    Foreign { path: PathBuf, why: String },
+    /// A video needs ffmpeg.
+    #[error("`{}` is a video, which affectd reads through ffmpeg, but ffmpeg cannot be started ({cause}): install it (`apt-get install ffmpeg`), or give an .mjpeg file or a folder of pictures.", path.display())]
+    NoFfmpeg { path: PathBuf, cause: std::io::Error },
+    /// A camera does not work.
+    #[error(transparent)]
+    Camera(#[from] CameraError),
+    /// A command gives no frames.
+    #[error(transparent)]
+    Pipe(#[from] PipeError),
+    /// The system gives no thread for reading it.
+    #[error("{what} cannot be read, because the system gives no thread for it ({cause}).")]
+    NoThread { what: String, cause: String },
+    /// The stream broke off.
+    #[error("Reading `{}` broke off: {why}.", path.display())]
+    Broken { path: PathBuf, why: String },
+}
+
+impl SourceError {
+    /// Whether the source itself is still sound, and only one picture was lost.
+    pub(crate) fn is_one_picture(&self) -> bool {
+        matches!(self, Self::Picture { .. })
+    }
+
+    /// The state in which this leaves the source.
+    pub(crate) fn state(&self) -> CameraStateWord {
+        match self {
+            Self::Missing { cause, .. } => system_state(cause),
+            Self::Empty { .. } | Self::Picture { .. } => CameraStateWord::NoData,
+            Self::Foreign { .. } | Self::NoFfmpeg { .. } | Self::NoThread { .. } | Self::Broken { .. } => {
+                CameraStateWord::NoSignal
+            }
+            Self::Camera(error) => error.state(),
+            Self::Pipe(error) => error.state(),
+        }
+    }
+
+    /// What kind of trouble it is. Two of a kind in a row are told once, even if their words differ a little.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Camera(error) => error.kind(),
+            Self::Pipe(error) => error.kind(),
+            Self::Missing { .. } => "missing",
+            Self::Empty { .. } => "empty",
+            Self::Picture { .. } => "picture",
+            Self::Foreign { .. } => "foreign",
+            Self::NoFfmpeg { .. } => "no ffmpeg",
+            Self::NoThread { .. } => "no thread",
+            Self::Broken { .. } => "broken",
+        }
+    }
+}
