@@ -15,7 +15,7 @@ check() {
     file -b "$file" | grep -q "$kind" || { say "$file is not $kind but $(file -b "$file")" >&2; return 1; }
     newest=$(readelf -V "$file" | grep -oE 'GLIBC_[0-9.]+' | sort -uV | tail -n 1)
     newest=${newest#GLIBC_}
-    say "$file: $(stat -c %s "$file") bytes, $kind, glibc $newest or newer"
+    say "$file: $(stat -c %s "$file") bytes, $(file -b "$file" | cut -d , -f 1-2), glibc $newest or newer"
     [[ $(printf '%s\n' "$newest" $NEWEST_GLIBC | sort -V | tail -n 1) == "$NEWEST_GLIBC" ]] || {
         say "$file needs glibc $newest, but Debian 12 has $NEWEST_GLIBC: build on Debian 12, or see cross/README.md." >&2
         return 1

@@ -21,7 +21,7 @@ install_debian() {
     [[ ${#missing[@]} -gt 0 ]] || return 0
     say "installing ${missing[*]}"
     as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 has_targets() {
@@ -77,7 +77,7 @@ SH
     export RUSTC=$PWD/target/arm/rustc
 }
 
-install_debian gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross binutils file curl
+install_debian gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross libclang-dev binutils file curl
 export RUSTC=${RUSTC:-rustc}
 has_targets "$RUSTC" || debian_rust
 say "compiling with $("$RUSTC" --version) ($RUSTC)"

@@ -7,7 +7,7 @@ use affect_core::manifest::{Mood, Task};
 use affect_core::report::{DeploymentInfo, INFO_SCHEMA, Info, ModelInfo, ModelName, MoodInfo, WINDOW_SCHEMA};
 use affect_core::sampling::SamplingSettings;
 use affect_core::tracker::TrackSettings;
-use affect_tflite::{Delegate, Interpreter, Options, Runtime};
+use affect_tflite::{Delegate, Interpreter, Model, Options, Runtime};
 
 use crate::capture::v4l2::{CameraSettings, Wish};
 use crate::capture::{Layout, Output, Pace, PipeSettings, PixelFormat, SourceSettings, is_device};
@@ -55,7 +55,7 @@ impl Setup {
         };
         let detector = open(&config.detector.model, Task::Detector)?;
         let expression = open(&config.model.path, Task::Expression)?;
-        let delegate = choose_delegate(&config.model, &runtime, &expression)?;
+        let delegate = choose_delegate(&config.model, &runtime, &expression);
         Ok(Self {
             runtime,
             detector,
@@ -287,36 +287,38 @@ fn word(value: impl serde::Serialize) -> String {
     }
 }
 
-/// The configured delegate. `auto` is XNNPACK where the library has it, and the library's own kernels elsewhere
-/// (armv7), which is said.
+/// The configured delegate.
 fn choose_delegate(
     model: &config::Model,
     runtime: &Runtime,
     probe: &LoadedModel,
-) -> Result<Delegate, affect_tflite::Error> {
-    Ok(match model.delegate {
+) -> Delegate {
+    match model.delegate {
         config::Delegate::None => Delegate::None,
         config::Delegate::Xnnpack => Delegate::Xnnpack,
         config::Delegate::External => Delegate::External {
             library: model.delegate_library.clone().unwrap_or_default(),
             options: Vec::new(),
         },
-        config::Delegate::Auto => {
-            let options = Options {
-                threads: 1,
-                delegate: Delegate::Xnnpack,
-            };
-            match Interpreter::new(runtime, &probe.file, &options) {
-                Ok(_) => Delegate::Xnnpack,
-                Err(error) => {
-                    log::warn!(
-                        "XNNPACK does not run here, so the library's own kernels do, which are slower: {error}"
-                    );
-                    Delegate::None
-                }
-            }
+        config::Delegate::Auto => usual_delegate(runtime, &probe.file),
+    }
+}
+
+/// XNNPACK where it runs, and the library's own kernels elsewhere (armv7), which is said.
+pub(crate) fn usual_delegate(runtime: &Runtime, file: &Model) -> Delegate {
+    let options = Options {
+        threads: 1,
+        delegate: Delegate::Xnnpack,
+    };
+    match Interpreter::new(runtime, file, &options) {
+        Ok(_) => Delegate::Xnnpack,
+        Err(error) => {
+            log::warn!(
+                "XNNPACK does not run here, so the library's own kernels do, which are slower: {error}"
+            );
+            Delegate::None
         }
-    })
+    }
 }
 
 /// The name under which a delegate is published.
