@@ -7,6 +7,7 @@ use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageError};
 
+use super::huffman;
 use crate::capture::{Image, is_whole_jpeg};
 
 /// The largest picture that is decoded, in pixels: three times that in bytes is what it takes of memory.
@@ -88,6 +89,7 @@ impl Decoder {
                     name: name.to_owned(),
                 });
             }
+            let bytes = huffman::with_tables(bytes);
             self.read(JpegDecoder::new(Cursor::new(bytes)).map_err(broken)?, name)
         } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
             self.read(PngDecoder::new(Cursor::new(bytes)).map_err(broken)?, name)
@@ -137,6 +139,7 @@ impl Decoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::{Layout, PixelFormat};
     use image::codecs::jpeg::JpegEncoder;
     use image::codecs::png::PngEncoder;
     use image::{ExtendedColorType, ImageEncoder};
@@ -194,6 +197,53 @@ mod tests {
             })
             .unwrap();
         assert_eq!(rgb, [7, 7, 7, 9, 9, 9]);
+    }
+
+    #[test]
+    fn raw_frames_become_rgb_and_short_ones_are_refused() {
+        let raw = |bytes: &[u8]| Image::Raw {
+            layout: Layout::packed(PixelFormat::Grey, 2, 1),
+            bytes: bytes.to_vec(),
+        };
+        let mut decoder = Decoder::default();
+        let (width, height, rgb) = decoder.decode(raw(&[7, 9])).unwrap();
+        assert_eq!((width, height, rgb), (2, 1, &[7, 7, 7, 9, 9, 9][..]));
+        let error = decoder.decode(raw(&[7])).unwrap_err().to_string();
+        assert!(error.contains("has 1 bytes, but 2 are needed"), "{error}");
+    }
+
+    #[test]
+    fn a_camera_may_leave_out_the_huffman_tables() {
+        // As many USB cameras do: the standard ones are meant.
+        let whole = jpeg(20, 10);
+        let mut without = whole[..2].to_vec();
+        let mut at = 2;
+        while whole[at + 1] != 0xDA {
+            let end = at + 2 + usize::from(u16::from_be_bytes([whole[at + 2], whole[at + 3]]));
+            if whole[at + 1] != 0xC4 {
+                without.extend(&whole[at..end]);
+            }
+            at = end;
+        }
+        without.extend(&whole[at..]);
+        assert!(without.len() + 100 < whole.len());
+        let mut decoder = Decoder::default();
+        let mut pixels = |bytes: Vec<u8>| {
+            let name = String::new();
+            decoder
+                .decode(Image::Encoded { bytes, name })
+                .map(|(_, _, rgb)| rgb.to_vec())
+                .unwrap()
+        };
+        assert_eq!(pixels(without), pixels(whole));
+        // What has no structure is left to the decoder, and does no harm.
+        for bytes in [
+            &[0xFF, 0xD8][..],
+            &[0xFF, 0xD8, 0xFF, 0xE0, 0xFF, 0xFF],
+            &[0xFF, 0xD8, 0xFF, 0xE0, 0, 0, 1],
+        ] {
+            assert_eq!(huffman::with_tables(bytes), bytes);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use affect_vision::{Classifier, Detector, EngineError};
 use crate::capture::Frame;
 
 mod decode;
+mod huffman;
 
 pub(crate) use decode::{DecodeError, Decoder};
 
