@@ -13,7 +13,7 @@ OUTPUT, FIELD_NONE = 2, 1
 WIDTH, HEIGHT = 640, 480
 
 
-def frames(path):
+def pictures(path):
     """The JPEGs of the file: each begins with the mark of a new picture."""
     parts = pathlib.Path(path).read_bytes().split(b"\xff\xd8\xff")
     return [b"\xff\xd8\xff" + part for part in parts[1:]]
@@ -22,17 +22,18 @@ def frames(path):
 def main():
     device, path, fps = sys.argv[1], sys.argv[2], float(sys.argv[3])
     damage = int(sys.argv[5]) if len(sys.argv) > 5 else 0
-    pictures = frames(path)
+    jpegs = pictures(path)
     with open(device, "wb", buffering=0) as out:
         pixels = struct.pack("<IIIIIIII", WIDTH, HEIGHT, int.from_bytes(b"MJPG", "little"), FIELD_NONE, 0, 0, 0, 0)
         fcntl.ioctl(out, VIDIOC_S_FMT, bytearray(struct.pack("<II", OUTPUT, 0) + pixels.ljust(200, b"\0")))
         due, number = time.monotonic(), 0
         while True:
-            picture = pictures[number % len(pictures)]
+            picture = jpegs[number % len(jpegs)]
             number += 1
             out.write(picture[: len(picture) // 2] if damage and number % damage == 0 else picture)
             due += 1 / fps
             time.sleep(max(0.0, due - time.monotonic()))
 
 
-main()
+if __name__ == "__main__":
+    main()
