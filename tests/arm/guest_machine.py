@@ -110,6 +110,8 @@ length = "{window}"
 [mqtt]
 host = "10.0.2.2"
 port = {os.environ["PORT"]}
+# The broker lives in the time of the machine outside, which may pass much faster.
+keep_alive = "1h"
 [log]
 level = "debug"
 """)
