@@ -4,10 +4,10 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test cross test-arm setup lint deny schemas train-smoke models parity throughput bench soak fuzz clean
+.PHONY: demo test test-systemd cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
-demo: $(LIB)
+demo: $(LIB) $(STAMPS)/build-packages
 	cargo build --release
 	./target/release/affectd demo $(ARGS)
 
@@ -16,6 +16,11 @@ test: setup lint deny
 	cargo test
 	cargo test --package affect-train --profile train
 	@echo "make test: all passed"
+
+# The real unit in a container: READY, kills, hangs, wrong configuration, stop. Needs root. Writes docs/device-tests.md.
+test-systemd: $(LIB)
+	cargo build --release
+	tests/nspawn.sh
 
 # The library, the Debian packages and the Python environment that tests need. Does nothing the second time.
 setup: $(LIB) $(STAMPS)/packages $(STAMPS)/venv
@@ -26,7 +31,12 @@ $(LIB): cross/fetch-tflite.sh
 	PYTHON=$(PYTHON) cross/fetch-tflite.sh $(ARCH)
 	@touch $@
 
-$(STAMPS)/packages: tests/setup-packages.sh
+# What building needs: libclang, by which the bindings of V4L2 are made.
+$(STAMPS)/build-packages: tests/setup-packages.sh
+	tests/setup-packages.sh build
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/packages: tests/setup-packages.sh $(STAMPS)/build-packages
 	tests/setup-packages.sh
 	@mkdir -p $(STAMPS) && touch $@
 
@@ -53,16 +63,16 @@ cross:
 	cross/build.sh
 
 # Unit and golden tests as ARM code, then the whole daemon with cameras in an emulated machine. See docs/arm-tests.md.
-test-arm: cross $(STAMPS)/packages
+test-arm: cross $(LIB) $(STAMPS)/packages $(STAMPS)/build-packages
 	tests/arm/emulated.sh
 	tests/arm/guest.sh
 	tests/arm/boot.sh
 
 # Writes the generated files anew: configuration template and JSON Schemas.
-schemas:
+schemas: $(STAMPS)/build-packages
 	cargo build
 	./target/debug/affectd config --defaults > config/affectd.toml
-	for of in config window info state status; do \
+	for of in config window info state status health; do \
 	  ./target/debug/affectd config --schema $$of > config/schema/$$of.json; done
 
 # Every stage of training on a small made-up set.
@@ -75,6 +85,11 @@ models: $(LIB)
 	cargo build --package affect-train --profile train
 	crates/train/models.sh "$(DATA)" "$(or $(OUT),target/models)"
 
+# The trade-off of input size, accuracy and time: make tradeoff DATA=<as for models> WEIGHTS=<a finished expression network>.
+tradeoff: $(LIB)
+	cargo build --package affect-train --profile train
+	crates/train/tradeoff.sh target/train/affect-train "$(WEIGHTS)" "$(DATA)" "$(or $(OUT),target/tradeoff)"
+
 # Our int8 files beside those of TensorFlow's converter, made of the same weights. See docs/measurements.md.
 parity: $(LIB)
 	cargo build --package affect-train --profile train
@@ -86,13 +101,17 @@ throughput:
 	$(or $(TORCH),$(PYTHON)) crates/train/throughput.py target/train/affect-train $(ARGS)
 
 # The numbers of the README.
-bench: $(LIB)
+bench: $(LIB) $(STAMPS)/build-packages
 	cargo build --release
 	./target/release/affectd bench
 	tests/measure.sh
 
+# JPEG decoders beside each other. Needs cmake and nasm.
+bench-jpeg:
+	cargo run --release --manifest-path tests/jpeg/Cargo.toml --target-dir target/jpeg -- tests/data/clip.mjpeg $(ARGS)
+
 # The whole daemon on 10,000 frames, and what they do to its memory.
-soak: $(LIB)
+soak: $(LIB) $(STAMPS)/build-packages
 	cargo build --release
 	tests/soak.sh
 

@@ -85,7 +85,7 @@ impl StreamClock {
 }
 
 /// Whether systemd's time synchronisation has reached a server since boot.
-fn system_clock_synced() -> bool {
+pub(crate) fn system_clock_synced() -> bool {
     Path::new("/run/systemd/timesync/synchronized").exists()
 }
 

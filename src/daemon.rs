@@ -1,16 +1,19 @@
 //! The whole daemon: pipeline and publisher together, as `run` and `demo` use it.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use affect_core::report::{CameraState, CameraStateWord, STATE_SCHEMA, WindowReport};
+use affect_core::report::WindowReport;
 
-use crate::capture::{CaptureEvent, Pace, SourceError, States};
-use crate::clock::rfc3339;
+use crate::board::{Board, Notify, PinError, Sysfs, View};
+use crate::camera_state::CameraStates;
+use crate::capture::{Pace, SourceError};
 use crate::config::Config;
 use crate::pipeline::{self, Flow};
+use crate::place::state_dir;
+use crate::progress::Progress;
 use crate::publish::{Publisher, Settings, Summary};
 use crate::setup::{Setup, SetupError, device, pace, source};
 
@@ -31,8 +34,11 @@ pub(crate) enum DaemonError {
         "[camera] source is not set, so there is nothing to look at: give a camera (`affectd cameras` lists them), a folder of pictures, a picture, an .mjpeg or a video file, or a [camera] command."
     )]
     NoSource,
-    /// The publishing thread could not be started.
-    #[error("The publishing thread cannot be started: {0}.")]
+    /// Lamp or button cannot be had.
+    #[error(transparent)]
+    Pins(#[from] PinError),
+    /// A thread could not be started.
+    #[error("A thread cannot be started: {0}.")]
     Thread(#[from] std::io::Error),
 }
 
@@ -57,29 +63,49 @@ pub(crate) fn topic_base(config: &Config) -> String {
 /// report as it is queued.
 pub(crate) fn run(
     config: &Config,
-    stop: &AtomicBool,
+    stop: Arc<AtomicBool>,
     mut show: impl FnMut(&WindowReport) + Send,
 ) -> Result<Done, DaemonError> {
     let source = source(&config.camera).ok_or(DaemonError::NoSource)?;
+    let notify = Notify::from_environment();
+    notify.status("Starting: models are loaded.");
     let setup = Setup::open(config)?;
     let info = serde_json::to_vec(&setup.info(config)?).map_err(std::io::Error::from)?;
     let (vision, reporter) = (setup.vision(config)?, setup.reporter(config));
-    let publisher = Publisher::start(settings(config), info)?;
-    let camera = config.camera.name.clone();
-    let states = Mutex::new(States::default());
-    let tell = |event| tell_state(event, &publisher, &camera, &states);
+    let progress = Arc::new(Progress::new(stop));
+    let sysfs = Sysfs::new(Path::new("/"));
+    let mut board = Board::open(config, sysfs, notify, state_dir(), &progress)?;
+    let publisher = Publisher::start(settings(config), info, Arc::clone(&progress))?;
+    let camera = CameraStates::new(&publisher, &config.camera.name);
     // A daemon waits for a source that is not there; a file's end is the end.
     let pace = Pace {
         wait_for_source: true,
         ..pace(config)
     };
-    let flow = pipeline::run(&source, pace, vision, reporter, stop, tell, |report| {
-        match serde_json::to_vec(&report) {
-            Ok(payload) => publisher.window(&camera, payload),
-            Err(error) => log::error!("A report cannot be written as JSON: {error}"),
-        }
-        show(&report);
-    });
+    let view = View {
+        progress: &progress,
+        publisher: &publisher,
+        camera: &camera,
+    };
+    let over = AtomicBool::new(false);
+    let flow = std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .name("board".to_owned())
+            .spawn_scoped(scope, || {
+                let _ended = Sets(progress.stop());
+                board.watch(view, &over);
+            })?;
+        let _over = Sets(&over);
+        let tell = |event| camera.tell(event);
+        let flow = pipeline::run(&source, pace, vision, reporter, &progress, tell, |report| {
+            match serde_json::to_vec(&report) {
+                Ok(payload) => publisher.window(&config.camera.name, payload),
+                Err(error) => log::error!("A report cannot be written as JSON: {error}"),
+            }
+            show(&report);
+        });
+        Ok::<_, DaemonError>(flow)
+    })?;
     let published = publisher.stop(GOODBYE);
     Ok(Done {
         flow: flow?,
@@ -87,38 +113,12 @@ pub(crate) fn run(
     })
 }
 
-/// Publishes and logs a camera's state when it changes; broken pictures are only logged.
-fn tell_state(event: CaptureEvent, publisher: &Publisher, camera: &str, states: &Mutex<States>) {
-    let (state, kind, cause) = match event {
-        CaptureEvent::Streaming => (CameraStateWord::Streaming, "", None),
-        CaptureEvent::Trouble(error) if error.is_one_picture() => {
-            log::warn!("{error}");
-            return;
-        }
-        CaptureEvent::Broken(count, why) => {
-            let more = "more are counted and logged by the thousand";
-            log::warn!("Camera `{camera}`: a frame is dropped, because {why}; {count} so far, {more}.");
-            return;
-        }
-        CaptureEvent::Trouble(error) => (error.state(), error.kind(), Some(error.to_string())),
-    };
-    let mut states = states.lock().unwrap_or_else(PoisonError::into_inner);
-    let Some(change) = states.enter(state, kind, SystemTime::now()) else {
-        return;
-    };
-    match &cause {
-        Some(cause) => log::warn!("Camera `{camera}`: {cause} affectd keeps trying."),
-        None => log::info!("Camera `{camera}` is streaming."),
-    }
-    let payload = CameraState {
-        schema: STATE_SCHEMA.to_owned(),
-        state: change.state,
-        since: rfc3339(change.since),
-        cause,
-    };
-    match serde_json::to_vec(&payload) {
-        Ok(payload) => publisher.camera_state(camera, payload),
-        Err(error) => log::error!("A camera state cannot be written as JSON: {error}"),
+/// Sets its flag when it is dropped, however the thread that holds it ends.
+struct Sets<'a>(&'a AtomicBool);
+
+impl Drop for Sets<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

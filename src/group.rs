@@ -10,7 +10,10 @@ use affect_core::statistics::GroupStatistics;
 use affect_core::window::{FrameFaces, Window, Windows};
 
 use crate::clock::{Calendar, Moment, StreamClock, rfc3339};
+use crate::progress::{Progress, Stage};
 
+/// How long the thread sleeps at most, so that it can be told from one that stands still.
+const NAP: Duration = Duration::from_millis(500);
 /// How long after its end a window waits for frames that vision is still looking at.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -97,18 +100,20 @@ pub(crate) fn group_loop(
     frames: &Receiver<FrameFaces>,
     clock: StreamClock,
     mut reporter: Reporter,
+    progress: &Progress,
     mut publish: impl FnMut(WindowReport),
 ) {
     let mut windows = Windows::new(reporter.settings.length);
     let mut stream_end = Duration::ZERO;
     loop {
-        let due = match clock {
-            StreamClock::Real(origin) => match frames.recv_timeout(wait(&windows, origin.elapsed())) {
-                Ok(frame) => Due::Frame(frame),
-                Err(RecvTimeoutError::Timeout) => Due::Clock(origin.elapsed().saturating_sub(GRACE)),
-                Err(RecvTimeoutError::Disconnected) => Due::End,
-            },
-            StreamClock::Frames(_) => frames.recv().map_or(Due::End, Due::Frame),
+        progress.beat(Stage::Group);
+        let due = match (frames.recv_timeout(wait(&windows, clock)), clock) {
+            (Ok(frame), _) => Due::Frame(frame),
+            (Err(RecvTimeoutError::Timeout), StreamClock::Real(origin)) => {
+                Due::Clock(origin.elapsed().saturating_sub(GRACE))
+            }
+            (Err(RecvTimeoutError::Timeout), StreamClock::Frames(_)) => continue,
+            (Err(RecvTimeoutError::Disconnected), _) => Due::End,
         };
         let at = match &due {
             Due::Frame(frame) => frame.at,
@@ -137,7 +142,10 @@ enum Due {
     End,
 }
 
-/// Until the open window must be closed at the latest.
-fn wait(windows: &Windows, now: Duration) -> Duration {
-    (windows.end() + GRACE).saturating_sub(now)
+/// Until the open window must be closed at the latest, or a nap.
+fn wait(windows: &Windows, clock: StreamClock) -> Duration {
+    match clock {
+        StreamClock::Real(origin) => (windows.end() + GRACE).saturating_sub(origin.elapsed()).min(NAP),
+        StreamClock::Frames(_) => NAP,
+    }
 }

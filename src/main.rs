@@ -3,6 +3,8 @@
 
 use std::process::ExitCode;
 
+mod board;
+mod camera_state;
 mod capture;
 mod cli;
 mod clock;
@@ -13,6 +15,7 @@ mod group;
 mod identity;
 mod pipeline;
 mod place;
+mod progress;
 mod publish;
 mod setup;
 mod vision;

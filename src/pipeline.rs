@@ -14,6 +14,7 @@ use affect_core::window::FrameFaces;
 use crate::capture::{CaptureEvent, Mailbox, Pace, SourceError, SourceSettings, Taken, capture_loop};
 use crate::clock::StreamClock;
 use crate::group::{Reporter, group_loop};
+use crate::progress::{Progress, Stage};
 use crate::vision::Vision;
 
 /// Frames between vision and the group thread.
@@ -32,7 +33,7 @@ pub(crate) struct Flow {
     pub(crate) replaced: u64,
 }
 
-/// Runs the pipeline until the source ends, is lost, or `stop` is set.
+/// Runs the pipeline until the source ends, is lost, or it is told to stop.
 ///
 /// # Errors
 /// [`SourceError`] if the source is lost and the pace says not to wait for it.
@@ -41,11 +42,12 @@ pub(crate) fn run(
     pace: Pace,
     mut vision: Vision,
     reporter: Reporter,
-    stop: &AtomicBool,
+    progress: &Progress,
     tell: impl FnMut(CaptureEvent) + Send,
     publish: impl FnMut(WindowReport) + Send,
 ) -> Result<Flow, SourceError> {
     let mailbox = &Mailbox::default();
+    let stop = progress.stop();
     let origin = Instant::now();
     let clock = if pace.realtime {
         StreamClock::Real(origin)
@@ -58,17 +60,16 @@ pub(crate) fn run(
             .name("capture".to_owned())
             .spawn_scoped(scope, move || {
                 let _ended = EndsAll { stop, mailbox };
-                capture_loop(source, pace, origin, mailbox, stop, tell)
+                capture_loop(source, pace, origin, mailbox, progress, tell)
             });
         let group = thread::Builder::new()
             .name("group".to_owned())
             .spawn_scoped(scope, move || {
                 let _ended = EndsAll { stop, mailbox };
-                group_loop(&receiver, clock, reporter, publish);
+                group_loop(&receiver, clock, reporter, progress, publish);
             });
-        let mut flow = vision_loop(&mut vision, mailbox, sender);
+        vision_loop(&mut vision, mailbox, progress, sender);
         mailbox.close();
-        flow.replaced = mailbox.replaced();
         let captured = match capture {
             Ok(thread) => thread
                 .join()
@@ -81,7 +82,11 @@ pub(crate) fn run(
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
             Err(cause) => return Err(no_thread(source, &cause)),
         }
-        captured.map(|()| flow)
+        captured.map(|()| Flow {
+            frames: progress.looked_at.get(),
+            broken: progress.broken.get(),
+            replaced: mailbox.replaced(),
+        })
     })
 }
 
@@ -103,29 +108,30 @@ impl Drop for EndsAll<'_> {
     }
 }
 
-/// Looks at frames until none comes any more.
-fn vision_loop(vision: &mut Vision, mailbox: &Mailbox, sender: SyncSender<FrameFaces>) -> Flow {
-    let mut flow = Flow::default();
+/// Looks at frames until none comes any more. During a pause it looks at none.
+fn vision_loop(vision: &mut Vision, mailbox: &Mailbox, progress: &Progress, sender: SyncSender<FrameFaces>) {
     loop {
+        progress.beat(Stage::Vision);
+        progress.replaced.set(mailbox.replaced());
         let frame = match mailbox.take(PATIENCE) {
+            Taken::Frame(_) if progress.is_paused() => continue,
             Taken::Frame(frame) => frame,
             Taken::Nothing => continue,
             Taken::Closed => break,
         };
         match vision.look(frame) {
             Ok(faces) => {
-                flow.frames += 1;
+                progress.looked_at.add_one();
                 if sender.send(faces).is_err() {
                     break;
                 }
             }
             Err(error) => {
-                flow.broken += 1;
-                log_now_and_then(flow.broken, &error);
+                progress.broken.add_one();
+                log_now_and_then(progress.broken.get(), &error);
             }
         }
     }
-    flow
 }
 
 /// A camera that gives broken pictures gives many: they are logged ten times, then by the thousand.

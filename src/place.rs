@@ -80,6 +80,12 @@ pub(crate) fn runtime(configured: Option<&Path>) -> Result<PathBuf, NotFound> {
     first("TensorFlow Lite library".to_owned(), tried, advice)
 }
 
+/// The folder that outlives the daemon, as systemd names it (`StateDirectory=`); without systemd there is none.
+pub(crate) fn state_dir() -> Option<PathBuf> {
+    let folders = std::env::var_os("STATE_DIRECTORY")?;
+    std::env::split_paths(&folders).next()
+}
+
 /// The bundled demo clip.
 pub(crate) fn clip() -> Result<PathBuf, NotFound> {
     let tried = roots()

@@ -1,12 +1,17 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian: a real MQTT broker, ffmpeg for videos, and Python's venv.
+# With `build`: only what building needs, which is libclang.
 set -euo pipefail
 
 missing=()
-command -v mosquitto >/dev/null || [[ -x /usr/sbin/mosquitto ]] || missing+=(mosquitto)
-command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
-command -v ffmpeg >/dev/null || missing+=(ffmpeg)
-"${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+if [[ "${1:-}" == build ]]; then
+    [[ -n "${LIBCLANG_PATH:-}" ]] || compgen -G '/usr/lib/llvm-*/lib/libclang.so' >/dev/null || missing+=(libclang-dev)
+else
+    command -v mosquitto >/dev/null || [[ -x /usr/sbin/mosquitto ]] || missing+=(mosquitto)
+    command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
+    command -v ffmpeg >/dev/null || missing+=(ffmpeg)
+    "${PYTHON:-python3}" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+fi
 if [[ ${#missing[@]} -eq 0 ]]; then
     echo "setup: all Debian packages are there"
     exit 0

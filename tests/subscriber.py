@@ -20,7 +20,7 @@ def schema(name):
     return jsonschema.Draft202012Validator(loaded)
 
 
-BY_TOPIC = {name: schema(name) for name in ("window", "info", "state", "status")}
+BY_TOPIC = {name: schema(name) for name in ("window", "info", "state", "status", "health")}
 
 
 def verdict(topic, payload):

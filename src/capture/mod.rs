@@ -92,12 +92,12 @@ impl SourceSettings {
         Self::Files { path, fps }
     }
 
-    /// Opens it.
-    pub(crate) fn open(&self) -> Result<Box<dyn Source>, SourceError> {
+    /// Opens it. With `again` it was opened before and gave nothing: then what it says of itself is logged less.
+    pub(crate) fn open(&self, again: bool) -> Result<Box<dyn Source>, SourceError> {
         Ok(match self {
             Self::Files { path, fps } => open_files(path, *fps)?,
             Self::Camera(settings) => Box::new(v4l2::CameraSource::<v4l2::V4l2>::open(settings)?),
-            Self::Pipe(settings) => Box::new(pipe::Pipe::open(settings)?),
+            Self::Pipe(settings) => Box::new(pipe::Pipe::open(settings, again)?),
         })
     }
 

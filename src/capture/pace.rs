@@ -1,9 +1,10 @@
 //! The capture thread: reads a source at its pace and fills the mailbox; opens it again when it was lost.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::{Frame, Image, Mailbox, Next, Source, SourceError, SourceSettings};
+use crate::progress::{Progress, Stage};
 
 /// A source that was open for this long is opened again after a short wait.
 const STEADY: Duration = Duration::from_secs(10);
@@ -31,13 +32,17 @@ pub(crate) struct Pace {
 pub(crate) enum CaptureEvent {
     /// Frames come. (Told with each.)
     Streaming,
+    /// The source is open, but has given nothing for a while.
+    Silent,
+    /// The source is closed until the pause is over.
+    Paused,
     /// The source is lost, or one picture of it.
     Trouble(SourceError),
     /// Broken frames were dropped: how many since the run began, and why the last one is broken.
     Broken(u64, &'static str),
 }
 
-/// Plays the source into the mailbox until it ends, fails or `stop` is set, then closes the mailbox.
+/// Plays the source into the mailbox until it ends, fails or the run stops, then closes the mailbox.
 /// Frame times count from `origin`.
 ///
 /// # Errors
@@ -47,27 +52,31 @@ pub(crate) fn capture_loop(
     pace: Pace,
     origin: Instant,
     mailbox: &Mailbox,
-    stop: &AtomicBool,
+    progress: &Progress,
     mut tell: impl FnMut(CaptureEvent),
 ) -> Result<(), SourceError> {
     let mut player = Player {
         pace,
         origin,
         mailbox,
-        stop,
+        progress,
         number: 0,
         broken: 0,
+        gave: true,
     };
     let (first_wait, longest_wait) = source.waits();
     let mut wait = first_wait;
     let result = loop {
+        if progress.is_paused() {
+            tell(CaptureEvent::Paused);
+            player.sit_out_the_pause();
+        }
         let began = Instant::now();
         // What was opened is closed again before anybody waits.
-        let played = source
-            .open()
-            .and_then(|mut source| player.play(source.as_mut(), &mut tell));
-        match played {
-            Err(error) if pace.wait_for_source && !stop.load(Ordering::Relaxed) => {
+        let again = !std::mem::take(&mut player.gave);
+        let opened = progress.ask_source(|| source.open(again));
+        match opened.and_then(|mut source| player.play(source.as_mut(), &mut tell)) {
+            Err(error) if pace.wait_for_source && !player.stopping() => {
                 tell(CaptureEvent::Trouble(error));
                 if began.elapsed() > STEADY {
                     wait = first_wait;
@@ -76,9 +85,10 @@ pub(crate) fn capture_loop(
                 player.catch_up();
                 wait = (wait * 2).min(longest_wait);
             }
-            other => break other,
+            Ok(End::Paused) => {}
+            other => break other.map(|_| ()),
         }
-        if stop.load(Ordering::Relaxed) {
+        if player.stopping() {
             break Ok(());
         }
     };
@@ -86,15 +96,23 @@ pub(crate) fn capture_loop(
     result
 }
 
+/// Why a source is no longer played.
+enum End {
+    Source,
+    Paused,
+}
+
 struct Player<'a> {
     pace: Pace,
     origin: Instant,
     mailbox: &'a Mailbox,
-    stop: &'a AtomicBool,
+    progress: &'a Progress,
     /// Number of the next frame since the stream began, lost ones included.
     number: u64,
     /// Frames that came broken.
     broken: u64,
+    /// Whether the source has given anything since it was opened.
+    gave: bool,
 }
 
 impl Player<'_> {
@@ -102,23 +120,32 @@ impl Player<'_> {
         &mut self,
         source: &mut dyn Source,
         tell: &mut impl FnMut(CaptureEvent),
-    ) -> Result<(), SourceError> {
+    ) -> Result<End, SourceError> {
         let mut given_in_this_round = false;
-        while !self.stop.load(Ordering::Relaxed) {
-            match source.next() {
+        while !self.stopping() {
+            if self.progress.is_paused() {
+                return Ok(End::Paused);
+            }
+            match self.progress.ask_source(|| source.next()) {
                 Ok(Next::Picture(image)) => {
+                    self.gave = true;
                     given_in_this_round = true;
                     tell(CaptureEvent::Streaming);
                     self.give(image);
                 }
                 Ok(Next::Taken(image, taken)) => {
+                    self.gave = true;
                     tell(CaptureEvent::Streaming);
-                    let at = taken.saturating_duration_since(self.origin);
-                    self.mailbox.put_newest(Frame { at, image });
+                    self.number += 1;
+                    if self.progress.takes(self.number) {
+                        let at = taken.saturating_duration_since(self.origin);
+                        self.mailbox.put_newest(Frame { at, image });
+                    }
                 }
                 Ok(Next::Broken(count, why)) => {
                     let before = self.broken;
                     self.broken += count;
+                    self.progress.broken.add(count);
                     if before == 0 || before / MANY != self.broken / MANY {
                         tell(CaptureEvent::Broken(self.broken, why));
                     }
@@ -129,7 +156,7 @@ impl Player<'_> {
                     given_in_this_round = false;
                     source.rewind()?;
                 }
-                Ok(Next::End) => return Ok(()),
+                Ok(Next::End) => break,
                 Err(error) if error.is_one_picture() => {
                     self.number += 1;
                     tell(CaptureEvent::Trouble(error));
@@ -137,12 +164,26 @@ impl Player<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(End::Source)
+    }
+
+    fn stopping(&self) -> bool {
+        self.progress.stop().load(Relaxed)
+    }
+
+    fn sit_out_the_pause(&mut self) {
+        while self.progress.is_paused() && !self.stopping() {
+            self.sleep_until(Instant::now() + NAP);
+        }
+        self.catch_up();
     }
 
     fn give(&mut self, image: Image) {
         let at = Duration::from_secs_f64(self.number as f64 / self.pace.fps);
         self.number += 1;
+        if !self.progress.takes(self.number) {
+            return;
+        }
         let frame = Frame { at, image };
         if self.pace.realtime {
             self.sleep_until(self.origin + at);
@@ -161,7 +202,8 @@ impl Player<'_> {
     }
 
     fn sleep_until(&self, when: Instant) {
-        while !self.stop.load(Ordering::Relaxed) {
+        while !self.stopping() {
+            self.progress.beat(Stage::Capture);
             let left = when.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;

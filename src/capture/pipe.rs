@@ -26,7 +26,7 @@ const NAP: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_millis(500);
 /// Bytes that are read at once: what a pipe holds.
 const PIECE: usize = 64 << 10;
-/// So many lines of a command's standard error go to the log each time it is started.
+/// So many lines of a command's standard error go to the log when it is started.
 const LINES: usize = 20;
 /// Characters of a line that go to the log.
 const LINE: usize = 300;
@@ -190,7 +190,7 @@ impl Buffer {
 }
 
 impl Pipe {
-    pub(super) fn open(settings: &PipeSettings) -> Result<Self, PipeError> {
+    pub(super) fn open(settings: &PipeSettings, again: bool) -> Result<Self, PipeError> {
         let start = |cause| PipeError::Start {
             program: settings.program().to_owned(),
             cause,
@@ -210,7 +210,8 @@ impl Pipe {
         let (program, last) = (settings.program().to_owned(), Arc::clone(&last_line));
         // It ends with the command's last process. Nobody waits for it: a child that has left the group may live on.
         let listener = std::thread::Builder::new().name("camera-log".to_owned());
-        let listening = listener.spawn(move || listen(stderr, &program, &last));
+        let listening =
+            listener.spawn(move || listen(stderr, &program, &last, if again { 0 } else { LINES }));
         let now = Instant::now();
         let pipe = Self {
             child,
@@ -225,7 +226,7 @@ impl Pipe {
         };
         // Whoever is dropped here ends the command.
         listening.map_err(start)?;
-        log::info!("The camera's command `{}` is started.", settings.program());
+        log::debug!("The camera's command `{}` is started.", settings.program());
         Ok(pipe)
     }
 
@@ -343,8 +344,8 @@ fn ending(status: ExitStatus) -> String {
 }
 
 /// Takes a command's standard error to our log, the first lines for everybody and the rest for those who look for a
-/// fault.
-fn listen(stderr: ChildStderr, program: &str, last: &Mutex<String>) {
+/// fault. Of a command that gave nothing the last time, the state's cause has the last words.
+fn listen(stderr: ChildStderr, program: &str, last: &Mutex<String>, lines_to_tell: usize) {
     let mut lines = BufReader::new(stderr);
     let mut line = Vec::new();
     let mut count = 0;
@@ -356,11 +357,12 @@ fn listen(stderr: ChildStderr, program: &str, last: &Mutex<String>) {
             continue;
         }
         count += 1;
-        match count {
-            ..=LINES => log::info!("{program}: {text}"),
-            _ => log::debug!("{program}: {text}"),
+        if count <= lines_to_tell {
+            log::info!("{program}: {text}");
+        } else {
+            log::debug!("{program}: {text}");
         }
-        if count == LINES {
+        if count == lines_to_tell {
             log::info!("{program}: what follows is only logged with [log] level = \"debug\".");
         }
         *last.lock().unwrap_or_else(PoisonError::into_inner) = text;

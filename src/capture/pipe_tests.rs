@@ -15,7 +15,7 @@ fn settings(script: &str, output: Output) -> PipeSettings {
 
 /// The frames of a command, and how it ended.
 fn play(settings: &PipeSettings) -> (Vec<Vec<u8>>, PipeError) {
-    let mut pipe = match Pipe::open(settings) {
+    let mut pipe = match Pipe::open(settings, false) {
         Ok(pipe) => pipe,
         Err(error) => return (Vec::new(), error),
     };
@@ -89,7 +89,7 @@ fn stopping_ends_the_whole_group_even_what_ignores_sigterm() {
         "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ >> {0}; while :; do sleep 1; done' & echo $$ >> {0}; wait",
         pids.display()
     );
-    let pipe = Pipe::open(&settings(&script, Output::Jpegs)).unwrap();
+    let pipe = Pipe::open(&settings(&script, Output::Jpegs), false).unwrap();
     let read = || std::fs::read_to_string(&pids).unwrap_or_default();
     while read().lines().count() < 2 {
         std::thread::sleep(Duration::from_millis(10));

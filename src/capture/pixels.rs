@@ -120,7 +120,7 @@ impl Layout {
     /// Writes the frame in `bytes` to `rgb` as `width · height · 3` bytes. False, and `rgb` is void, if `bytes` is
     /// shorter than a frame, or holds JPEGs.
     #[must_use]
-    pub(crate) fn to_rgb(&self, bytes: &[u8], rgb: &mut Vec<u8>) -> bool {
+    pub(crate) fn write_rgb(&self, bytes: &[u8], rgb: &mut Vec<u8>) -> bool {
         if self.format == PixelFormat::Mjpg || bytes.len() < self.least_bytes() {
             return false;
         }
@@ -184,7 +184,7 @@ mod tests {
 
     fn rgb(layout: Layout, bytes: &[u8]) -> Vec<u8> {
         let mut rgb = vec![9; 7];
-        assert!(layout.to_rgb(bytes, &mut rgb), "{layout:?}");
+        assert!(layout.write_rgb(bytes, &mut rgb), "{layout:?}");
         assert_eq!(rgb.len(), layout.width * layout.height * 3);
         rgb
     }
@@ -293,9 +293,12 @@ mod tests {
                 let layout = Layout::with_stride(format, width, height, stride);
                 let whole = vec![50; layout.least_bytes()];
                 let mut out = Vec::new();
-                assert!(layout.to_rgb(&whole, &mut out));
+                assert!(layout.write_rgb(&whole, &mut out));
                 for length in 0..whole.len() {
-                    assert!(!layout.to_rgb(&whole[..length], &mut out), "{layout:?} {length}");
+                    assert!(
+                        !layout.write_rgb(&whole[..length], &mut out),
+                        "{layout:?} {length}"
+                    );
                 }
             }
         }

@@ -19,6 +19,11 @@ pub(crate) struct States {
 }
 
 impl States {
+    /// The state; `None` before there was one.
+    pub(crate) fn word(&self) -> Option<CameraStateWord> {
+        self.current.map(|(word, _, _)| word)
+    }
+
     /// The camera is in `state`, by a cause of `kind`. Gives what to tell: once for each state and kind of cause,
     /// however often it is said. A new cause of the same state does not begin it anew.
     pub(crate) fn enter(

@@ -106,7 +106,7 @@ fn picture(arguments: &Arguments, vision: &mut Vision) -> Result<Vec<u8>, Failur
         });
     }
     let clip = place::clip().map_err(|e| Failure::new(Exit::NoInput, e))?;
-    let mut source = SourceSettings::files(&clip, 4.0).open()?;
+    let mut source = SourceSettings::files(&clip, 4.0).open(false)?;
     while let Next::Picture(Image::Encoded { bytes, .. }) = source.next()? {
         let faces = count_faces(vision, &bytes).map_err(|e| Failure::new(Exit::Software, e))?;
         if faces == arguments.faces {

@@ -1,9 +1,11 @@
 //! `affectd check`: would it run? Every finding at once, before anybody climbs a ladder.
 
 use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 
 use super::{ConfigFiles, Exit, Failure, print, start_log};
+use crate::board::{Sysfs, open_pins};
 use crate::capture::Next;
 use crate::config::Config;
 use crate::setup::{self, Setup, device};
@@ -31,6 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ("models", Exit::Config, models(&config)),
         ("source", Exit::NoInput, source(&config)),
         ("broker", Exit::Unavailable, broker(&config)),
+        ("pins", Exit::Unavailable, pins(&config)),
     ];
     for (what, exit, finding) in findings {
         match finding {
@@ -69,13 +72,21 @@ fn models(config: &Config) -> anyhow::Result<String> {
     ))
 }
 
+/// Opens the configured pins and lets them go again.
+fn pins(config: &Config) -> anyhow::Result<String> {
+    Ok(match open_pins(&config.indicator, &Sysfs::new(Path::new("/")))? {
+        Some(_) => "lamp and button can be used".to_owned(),
+        None => "none are configured, so none are touched".to_owned(),
+    })
+}
+
 fn source(config: &Config) -> anyhow::Result<String> {
     let Some(settings) = setup::source(&config.camera) else {
         anyhow::bail!(
             "[camera] source is not set: give a camera (`affectd cameras` lists them), a folder of pictures, a picture, an .mjpeg or a video file, or a [camera] command."
         );
     };
-    let mut source = settings.open()?;
+    let mut source = settings.open(false)?;
     loop {
         // A live source that stays silent ends this with its own error.
         match source.next()? {
@@ -86,7 +97,8 @@ fn source(config: &Config) -> anyhow::Result<String> {
     }
 }
 
-fn broker(config: &Config) -> anyhow::Result<String> {
+/// Whether the broker's port answers.
+pub(super) fn broker(config: &Config) -> anyhow::Result<String> {
     let (host, port) = (config.mqtt.host.as_str(), config.mqtt.port);
     let advice = "check [mqtt] host and port, and that the broker runs; affectd itself would keep trying";
     let addresses = (host, port)

@@ -1,6 +1,6 @@
 //! `affectd config`: the template, the configuration in effect, and the JSON Schemas.
 
-use affect_core::report;
+use affect_core::{health, report};
 
 use super::{ConfigFiles, Failure, print};
 use crate::config;
@@ -35,6 +35,7 @@ pub(super) enum SchemaOf {
     Info,
     State,
     Status,
+    Health,
 }
 
 impl SchemaOf {
@@ -45,6 +46,7 @@ impl SchemaOf {
             Self::Info => schemars::schema_for!(report::Info).to_value(),
             Self::State => schemars::schema_for!(report::CameraState).to_value(),
             Self::Status => schemars::schema_for!(report::Status).to_value(),
+            Self::Health => schemars::schema_for!(health::Health).to_value(),
         }
     }
 }
@@ -73,6 +75,7 @@ mod tests {
             ("info", SchemaOf::Info),
             ("state", SchemaOf::State),
             ("status", SchemaOf::Status),
+            ("health", SchemaOf::Health),
         ];
         for (name, of) in all {
             let path = format!("{}/config/schema/{name}.json", env!("CARGO_MANIFEST_DIR"));

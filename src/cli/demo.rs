@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         None => place::clip().map_err(|e| Failure::new(Exit::NoInput, e))?,
     };
     // A mistyped path shall end the demo; only a daemon waits for its source.
-    SourceSettings::files(&clip, config.camera.fps).open()?;
+    SourceSettings::files(&clip, config.camera.fps).open(false)?;
     let port = broker::start(arguments.port).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     config.mqtt.port = port;
     config.camera.repeat = !arguments.once;
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     print("Ctrl-C ends it.\n")?;
     let stop = stop_flag()?;
     let counts = Mutex::new((0u32, 0u32));
-    let done = daemon::run(&config, &stop, |report| {
+    let done = daemon::run(&config, stop, |report| {
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
         match report.body {
             ReportBody::Released { .. } => counts.0 += 1,

@@ -19,6 +19,7 @@ mod cameras;
 mod check;
 mod configuration;
 mod demo;
+mod doctor;
 mod model;
 mod replay;
 mod run;
@@ -43,6 +44,8 @@ enum Command {
     Cameras(cameras::Arguments),
     /// Check configuration, models, source and broker.
     Check(check::Arguments),
+    /// Write one report on this device for a support ticket: no faces, no secrets.
+    Doctor(doctor::Arguments),
     /// Print the configuration template, the configuration in effect, or a JSON Schema.
     Config(configuration::Arguments),
     /// Time every stage on this machine.
@@ -134,6 +137,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Cameras(arguments) => cameras::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => configuration::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Model(arguments) => model::run(&arguments),

@@ -7,6 +7,7 @@ use super::{ConfigFiles, Failure, print, start_log, stop_flag};
 use crate::capture::{CaptureEvent, SourceSettings};
 use crate::config::{self, Config};
 use crate::pipeline;
+use crate::progress::Progress;
 use crate::setup::{self, Setup};
 
 #[derive(Debug, clap::Args)]
@@ -43,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     start_log(config.log.level);
     let setup = Setup::open(&config)?;
     let (vision, reporter) = (setup.vision(&config)?, setup.reporter(&config));
-    let stop = stop_flag()?;
+    let progress = Progress::new(stop_flag()?);
     let mut written = Ok(());
     let log_trouble = |event| {
         if let CaptureEvent::Trouble(error) = event {
@@ -55,7 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         setup::pace(&config),
         vision,
         reporter,
-        &stop,
+        &progress,
         log_trouble,
         |report| {
             if written.is_ok() {
@@ -64,7 +65,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                     .and_then(print);
             }
             if written.is_err() {
-                stop.store(true, Ordering::Relaxed);
+                progress.stop().store(true, Ordering::Relaxed);
             }
         },
     )?;

@@ -1,6 +1,9 @@
 //! `affectd run`: the daemon.
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
 use super::{ConfigFiles, Exit, Failure, start_log, stop_flag};
+use crate::board::Notify;
 use crate::daemon::{self, DaemonError};
 
 #[derive(Debug, clap::Args)]
@@ -14,13 +17,31 @@ impl From<DaemonError> for Failure {
         let exit = match &error {
             DaemonError::Setup(_) | DaemonError::NoSource => Exit::Config,
             DaemonError::Source(_) => Exit::NoInput,
+            DaemonError::Pins(_) => Exit::Unavailable,
             DaemonError::Thread(_) => Exit::Software,
         };
         Self::new(exit, error)
     }
 }
 
+/// Runs the daemon. If it cannot run, `systemctl status` says why.
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let done = run_daemon(arguments);
+    if let Err(Failure { exit, error }) = &done {
+        let words = format!("{error:#}");
+        let first = words.lines().next().unwrap_or_default();
+        let what = match exit {
+            Exit::Config => "Not started, and not tried again until it is mended",
+            _ => "Failed",
+        };
+        Notify::from_environment().status(&format!("{what}: {first}"));
+    }
+    done
+}
+
+fn run_daemon(arguments: &Arguments) -> Result<(), Failure> {
+    // Pictures lie in this memory: no core dump of it, and no look into it by other programs of the same user.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(std::io::Error::from)?;
     let config = arguments.config.load()?;
     start_log(config.log.level);
     config
@@ -28,7 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         .iter()
         .for_each(|warning| log::warn!("{warning}"));
     let stop = stop_flag()?;
-    let done = daemon::run(&config, &stop, |_| {})?;
+    let done = daemon::run(&config, stop, |_| {})?;
     log::info!(
         "Stopped: {} frames looked at, {} left out, {} replaced by newer ones; {} windows acknowledged, {} dropped, {} undelivered.",
         done.flow.frames,

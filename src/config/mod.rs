@@ -35,8 +35,8 @@ pub(crate) use source::environment;
 #[cfg(test)]
 pub(crate) use tables::MaskKind;
 pub(crate) use tables::{
-    Basis, Camera, Delegate, Deployment, Detector, Format, Level, Log, Mask, Model, Mqtt, Pace, Place,
-    Privacy, Protocol, Window,
+    Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, Mask, Model,
+    Mqtt, Pace, Place, Privacy, Protocol, Status, Window,
 };
 
 /// The version of the configuration's format that this affectd reads.
@@ -64,6 +64,10 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) mqtt: Mqtt,
     #[serde(default)]
+    pub(crate) indicator: Indicator,
+    #[serde(default)]
+    pub(crate) status: Status,
+    #[serde(default)]
     pub(crate) log: Log,
 }
 
@@ -80,6 +84,8 @@ impl Config {
             window: Window::default(),
             privacy: Privacy::default(),
             mqtt: Mqtt::default(),
+            indicator: Indicator::default(),
+            status: Status::default(),
             log: Log::default(),
         }
     }

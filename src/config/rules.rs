@@ -20,6 +20,7 @@ pub(super) fn check(table: &Table, problems: &mut Problems) -> Option<Secret> {
     host(table, problems);
     command(table, problems);
     masks(table, problems);
+    pins(table, problems);
     password(table, problems)
 }
 
@@ -181,6 +182,20 @@ fn area(polygon: &[[f64; 2]]) -> f64 {
         .sum::<f64>()
         .abs()
         / 2.0
+}
+
+/// A pin cannot be lamp and button at once.
+fn pins(table: &Table, problems: &mut Problems) {
+    let pin = |key| entry::read::<i64>(table, &["indicator", key]).filter(|pin| *pin >= 0);
+    let (Some(led), Some(button)) = (pin("led_pin"), pin("button_pin")) else {
+        return;
+    };
+    if let Some(entry) = entry::get(table, &["indicator", "button_pin"])
+        && led == button
+    {
+        let what = format!("`button_pin` is {button}, and so is `led_pin`");
+        problems.add(&entry.span, "indicator", what, "give each a pin of its own");
+    }
 }
 
 fn password(table: &Table, problems: &mut Problems) -> Option<Secret> {

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use affect_core::report::Status;
 
 use super::link::{Link, LinkEvent};
-use super::{Message, Settings, Shared};
+use super::{Kind, Message, Settings, Shared};
+use crate::progress::Stage;
 
 /// The first wait after a failed attempt.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -34,6 +35,7 @@ pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
             end = connection(settings, shared, &mut told) => end,
             () = past_deadline(shared) => End::Stopped,
         };
+        shared.lock().connected = false;
         let End::Lost(why) = end else { return };
         // Once per outage, and again only if the reason changes.
         if told.as_ref() != Some(&why) {
@@ -61,9 +63,10 @@ fn jittered(wait: Duration) -> Duration {
     wait.mul_f64(0.75 + 0.25 * f64::from(random) / f64::from(u32::MAX))
 }
 
-/// Returns when publishing shall be over, whatever is still waiting.
+/// Returns when publishing shall be over, whatever is still waiting. Until then it tells that the thread comes round.
 async fn past_deadline(shared: &Shared) {
     loop {
+        shared.progress.beat(Stage::Publish);
         let deadline = shared.lock().deadline;
         match deadline {
             Some(deadline) => return tokio::time::sleep_until(deadline.into()).await,
@@ -135,7 +138,7 @@ async fn goodbye(link: &mut Link, settings: &Settings, shared: &Shared) -> End {
     let stopped = Message {
         topic: settings.status_topic(),
         payload: Status::Stopped.word().into(),
-        retain: true,
+        kind: Kind::Retained,
     };
     if let Err(why) = send(link, shared, &stopped).await {
         return End::Lost(why);

@@ -6,7 +6,7 @@ use affect_core::report::Status;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
-use super::{Message, Settings};
+use super::{Kind, Message, Settings};
 use crate::config::Protocol;
 
 /// Seconds that the broker waits before it publishes the last will, so that a short break of the network does
@@ -57,22 +57,29 @@ impl Link {
         let (topic, payload) = (message.topic.clone(), message.payload.clone());
         match &self.client {
             Client::V5 { client, expiry } => {
+                let retain = message.kind == Kind::Retained;
                 let properties = mqtt5::mqttbytes::v5::PublishProperties {
                     payload_format_indicator: Some(1),
-                    message_expiry_interval: (!message.retain).then_some(*expiry),
+                    message_expiry_interval: (!retain).then_some(*expiry),
                     content_type: Some("application/json".to_owned()).filter(|_| payload.starts_with(b"{")),
                     ..Default::default()
                 };
-                let options = mqtt5::PublishOptions::at_least_once()
-                    .retain(message.retain)
-                    .properties(properties);
+                let options = match message.kind {
+                    Kind::Passing => mqtt5::PublishOptions::at_most_once(),
+                    Kind::Retained | Kind::Window => mqtt5::PublishOptions::at_least_once(),
+                };
+                let options = options.retain(retain).properties(properties);
                 let notice = client
                     .try_publish_tracked(topic, payload, options)
                     .map_err(|e| e.to_string())?;
                 Ok(Box::pin(async move { notice.wait_async().await.is_ok() }))
             }
             Client::V311(client) => {
-                let options = mqtt311::PublishOptions::at_least_once().retain(message.retain);
+                let options = match message.kind {
+                    Kind::Passing => mqtt311::PublishOptions::at_most_once(),
+                    Kind::Retained | Kind::Window => mqtt311::PublishOptions::at_least_once(),
+                };
+                let options = options.retain(message.kind == Kind::Retained);
                 let notice = client
                     .try_publish_tracked(topic, payload, options)
                     .map_err(|e| e.to_string())?;

@@ -12,6 +12,7 @@ use affect_core::report::Status;
 use tokio::sync::Notify;
 
 use crate::config::{Protocol, Secret};
+use crate::progress::Progress;
 
 pub(crate) mod broker;
 mod client;
@@ -57,12 +58,36 @@ pub(crate) struct Summary {
     pub(crate) undelivered: u64,
 }
 
+/// What publishing looks like at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outlook {
+    /// Whether the broker is reached.
+    pub(crate) connected: bool,
+    /// Windows that wait for it.
+    pub(crate) waiting: u64,
+    /// Windows dropped because the queue was full.
+    pub(crate) dropped: u64,
+    /// Windows that it has acknowledged.
+    pub(crate) acknowledged: u64,
+}
+
 /// A message on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Message {
     topic: String,
     payload: Vec<u8>,
-    retain: bool,
+    kind: Kind,
+}
+
+/// How much a message matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Kept by the broker for whoever comes later, and sent again on every connection. QoS 1.
+    Retained,
+    /// Kept by us until the broker has acknowledged it. QoS 1.
+    Window,
+    /// Worth nothing later. QoS 0.
+    Passing,
 }
 
 /// What the daemon and the publishing thread share.
@@ -71,13 +96,19 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes the publishing thread.
     changed: Notify,
+    /// Where the thread tells that it comes round.
+    progress: Arc<Progress>,
 }
 
 #[derive(Debug)]
 struct State {
     /// Retained messages by topic, and whether this connection has sent them.
     retained: BTreeMap<String, (Vec<u8>, bool)>,
+    /// The newest health, if it was not sent yet.
+    passing: Option<Message>,
     spool: Spool,
+    /// Whether a connection stands.
+    connected: bool,
     /// When to be done, once stopping.
     deadline: Option<Instant>,
 }
@@ -90,26 +121,33 @@ impl Shared {
 }
 
 impl State {
-    /// What to send next: retained messages first, so that a subscriber knows whose windows it reads.
+    /// What to send next: retained messages first, so that a subscriber knows whose windows it reads; health before
+    /// windows, so that it is fresh even when many wait.
     fn next(&self) -> Option<Message> {
         let unsent = self.retained.iter().find(|(_, (_, sent))| !sent);
         let retained = unsent.map(|(topic, (payload, _))| Message {
             topic: topic.clone(),
             payload: payload.clone(),
-            retain: true,
+            kind: Kind::Retained,
         });
-        retained.or_else(|| self.spool.first().cloned())
+        retained
+            .or_else(|| self.passing.clone())
+            .or_else(|| self.spool.first().cloned())
     }
 
     /// The broker has acknowledged a message.
     fn acknowledged(&mut self, message: &Message) {
-        if message.retain {
-            if let Some((payload, sent)) = self.retained.get_mut(&message.topic) {
-                // It may have changed while it was on its way.
-                *sent = *payload == message.payload;
+        match message.kind {
+            Kind::Retained => {
+                if let Some((payload, sent)) = self.retained.get_mut(&message.topic) {
+                    // It may have changed while it was on its way.
+                    *sent = *payload == message.payload;
+                }
             }
-        } else {
-            self.spool.acknowledge(message);
+            Kind::Window => self.spool.acknowledge(message),
+            Kind::Passing => {
+                self.passing.take_if(|passing| passing == message);
+            }
         }
     }
 
@@ -120,6 +158,7 @@ impl State {
     /// A new connection: retained messages go out again, since the broker may have lost them.
     fn begin_connection(&mut self) {
         self.retained.values_mut().for_each(|(_, sent)| *sent = false);
+        self.connected = true;
     }
 }
 
@@ -133,11 +172,13 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     /// Starts the publishing thread, which connects and keeps connecting. `info` is the payload of `<base>/info`.
-    pub(crate) fn start(settings: Settings, info: Vec<u8>) -> std::io::Result<Self> {
+    pub(crate) fn start(settings: Settings, info: Vec<u8>, progress: Arc<Progress>) -> std::io::Result<Self> {
         let base = settings.base.clone();
         let mut state = State {
             retained: BTreeMap::new(),
+            passing: None,
             spool: Spool::new(settings.queue),
+            connected: false,
             deadline: None,
         };
         state.retain(settings.status_topic(), Status::Online.word().into());
@@ -145,6 +186,7 @@ impl Publisher {
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
             changed: Notify::new(),
+            progress,
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -162,9 +204,34 @@ impl Publisher {
         self.shared.lock().spool.push(Message {
             topic,
             payload,
-            retain: false,
+            kind: Kind::Window,
         });
         self.shared.changed.notify_one();
+    }
+
+    /// Publishes the device's health, unless the broker is away: then it is worth nothing.
+    pub(crate) fn health(&self, payload: Vec<u8>) {
+        let topic = format!("{}/health", self.base);
+        let mut state = self.shared.lock();
+        state.passing = state.connected.then_some(Message {
+            topic,
+            payload,
+            kind: Kind::Passing,
+        });
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// What publishing looks like now.
+    pub(crate) fn outlook(&self) -> Outlook {
+        let state = self.shared.lock();
+        let summary = state.spool.summary();
+        Outlook {
+            connected: state.connected,
+            waiting: summary.undelivered,
+            dropped: summary.dropped,
+            acknowledged: summary.acknowledged,
+        }
     }
 
     /// Publishes a camera's state, retained, now and after every reconnection.

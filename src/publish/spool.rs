@@ -69,13 +69,14 @@ impl Spool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Kind;
     use super::*;
 
     fn message(number: u8) -> Message {
         Message {
             topic: "t".to_owned(),
             payload: vec![number],
-            retain: false,
+            kind: Kind::Window,
         }
     }
 

@@ -66,7 +66,7 @@ impl Decoder {
             }
             Image::Raw { layout, bytes } => {
                 (self.width, self.height) = (layout.width, layout.height);
-                if !layout.to_rgb(&bytes, &mut self.rgb) {
+                if !layout.write_rgb(&bytes, &mut self.rgb) {
                     return Err(DecodeError::Short {
                         bytes: bytes.len(),
                         least: layout.least_bytes(),

@@ -86,6 +86,10 @@ impl Process {
         Self { child, log }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything on standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()

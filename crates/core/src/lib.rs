@@ -15,6 +15,7 @@ pub mod detection;
 pub mod expression;
 pub mod gate;
 pub mod geometry;
+pub mod health;
 pub mod manifest;
 pub mod mood;
 pub mod preprocess;

@@ -5,21 +5,13 @@
 //! Crop, resize and normalisation are `affect-core`'s, the daemon's own code.
 
 pub mod data;
+pub mod device;
 pub mod evaluate;
 pub mod group;
 pub mod int8;
 pub mod network;
 pub mod train;
 pub mod weights;
-
-/// The device that networks are computed on: the processor, or a graphics card with the feature `gpu`.
-#[must_use]
-pub fn device() -> burn::tensor::Device {
-    #[cfg(feature = "gpu")]
-    return burn::tensor::Device::vulkan(burn::tensor::DeviceIndex::default());
-    #[cfg(not(feature = "gpu"))]
-    burn::tensor::Device::flex()
-}
 
 /// SHA-256 as hexadecimal digits.
 #[must_use]

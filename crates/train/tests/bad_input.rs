@@ -220,3 +220,16 @@ fn too_few_calibration_pictures_and_identity_heads_are_refused() {
     let text = complaint(&export(&file, "32"));
     assert!(text.contains("`identity` is not exported"), "{text}");
 }
+
+#[cfg(not(feature = "vulkan"))]
+#[test]
+fn a_device_that_the_program_was_not_built_for_is_said() {
+    let place = place(PHASE);
+    let output = emotion(place.path(), &["--device", "vulkan"]);
+    assert!(!output.status.success());
+    assert!(
+        stderr(&output).contains("was built without Vulkan. Build it with `--features vulkan`"),
+        "{}",
+        stderr(&output)
+    );
+}

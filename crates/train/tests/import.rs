@@ -159,7 +159,7 @@ fn a_keras_file_answers_to_faces_what_keras_answers() {
         .arg("--out")
         .arg(&out));
 
-    let device = affect_train::device();
+    let device = affect_train::device::cpu();
     let (plan, weights, network) = open_network(&out, &device).unwrap();
     assert_eq!(weights.about["labels"], labels.join(", "));
     let (mut scores_off, mut embedding_off) = (0f32, 0f32);

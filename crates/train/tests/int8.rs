@@ -43,7 +43,7 @@ fn pictures(size: usize, count: usize) -> Vec<f32> {
 /// Random weights, but batch norm's running statistics are those of drawn faces: otherwise values explode from layer
 /// to layer, and a comparison says nothing.
 fn settled(plan: &Plan, passes: usize) -> Weights {
-    let device = affect_train::device().autodiff();
+    let device = affect_train::device::cpu().autodiff();
     let mut weights = Weights::random(plan, 5);
     // Heads that tell classes apart, so that answers are not a matter of the last bit.
     for head in &plan.heads {
@@ -83,7 +83,7 @@ fn exported(name: Family, width: f32, size: usize, passes: usize) -> Exported {
         &weights,
         &pictures(size, 16),
         &options,
-        &affect_train::device(),
+        &affect_train::device::cpu(),
     )
     .unwrap()
 }
@@ -96,8 +96,13 @@ fn xnnpack_takes_every_operator_of_all_three_networks() {
         (Family::Rexnet150, 1.0),
     ] {
         let exported = exported(name, width, 64, 3);
-        let lines =
-            int8::check::compare(&exported, &pictures(64, 16), &runtime(), &affect_train::device()).unwrap();
+        let lines = int8::check::compare(
+            &exported,
+            &pictures(64, 16),
+            &runtime(),
+            &affect_train::device::cpu(),
+        )
+        .unwrap();
         // `compare` refuses a file of which XNNPACK leaves an operator.
         let operators = exported.graph.nodes.len();
         assert_eq!(
@@ -110,7 +115,7 @@ fn xnnpack_takes_every_operator_of_all_three_networks() {
 
 #[test]
 fn folding_batch_norm_changes_nothing_but_rounding() {
-    let device = affect_train::device();
+    let device = affect_train::device::cpu();
     for name in [Family::MobilenetV1, Family::EfficientnetB0, Family::Rexnet150] {
         let architecture = Architecture {
             name,
@@ -163,7 +168,7 @@ fn a_channel_that_died_keeps_its_bias() {
         bias_correction: false,
         description: "test".to_owned(),
     };
-    let device = affect_train::device();
+    let device = affect_train::device::cpu();
     let exported = int8::export(&plan, &weights, &pictures(48, 16), &options, &device).unwrap();
     let tensors = &exported.graph.tensors;
     let bias = tensors.iter().find(|t| t.name == "conv_pw_3/bias").unwrap();

@@ -90,7 +90,7 @@ fn compare(recorded: &str, name: &str, family: Family, more: (usize, usize)) {
     let count = |what: &str| wanted[what].as_u64().unwrap() as usize;
     assert_eq!(counted, (count("parameters"), count("trainable")), "{name}");
 
-    let device = affect_train::device();
+    let device = affect_train::device::cpu();
     let network = Network::new(plan.clone(), &weights(&plan), &device).unwrap();
     let picture = array("picture", &[1, 3, size, size], 0.0, 2.0);
     let picture = TensorData::new(picture.values, picture.shape);

@@ -146,6 +146,8 @@ fn utkface_reads_file_names_and_tests_on_every_fifth_of_a_kind() {
         "35_0_0_3.png",
         "37_0_0_4.png",
         "39_0_0_5.png",
+        "39_0_0_6.png",
+        "39_0_0_7.png",
         "5_1_1_2.png",
         "30_3_0_4.png",
         "200_0_0_5.png",
@@ -167,7 +169,7 @@ fn utkface_reads_file_names_and_tests_on_every_fifth_of_a_kind() {
             )
         })
         .collect();
-    // The fifth man of his thirties is for testing.
+    // The fifth man of his thirties is for testing, the seventh for validation.
     assert_eq!(
         found,
         [
@@ -176,6 +178,8 @@ fn utkface_reads_file_names_and_tests_on_every_fifth_of_a_kind() {
             (35, Gender::Male, 0, "train"),
             (37, Gender::Male, 0, "train"),
             (39, Gender::Male, 0, "test"),
+            (39, Gender::Male, 0, "train"),
+            (39, Gender::Male, 0, "valid"),
             (5, Gender::Female, 1, "train"),
         ]
     );

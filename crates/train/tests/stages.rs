@@ -6,6 +6,7 @@ mod common;
 
 use std::path::Path;
 
+use affect_train::train::recipe::{Recipe, Stage};
 use affect_train::weights::Weights;
 use common::{affect_train, ages, all_expressions, expressions, people, recipe, root, run, runtime, stderr};
 
@@ -300,5 +301,15 @@ fn the_command_line_says_what_it_can_do() {
     ] {
         assert!(text.contains(command), "{command}");
     }
-    assert!(root().join("crates/train/recipes/emotion.toml").is_file());
+}
+
+#[test]
+fn every_recipe_that_comes_with_the_program_makes_sense() {
+    let recipes = std::fs::read_dir(root().join("crates/train/recipes")).unwrap();
+    let read: Vec<_> = recipes
+        .map(|file| Recipe::read(&file.unwrap().path()).unwrap())
+        .collect();
+    for stage in [Stage::Identity, Stage::Attributes, Stage::Emotion] {
+        assert!(read.iter().any(|recipe| recipe.stage == stage), "{stage:?}");
+    }
 }

@@ -181,7 +181,11 @@ impl Drop for V4l2 {
     fn drop(&mut self) {
         let (stream, device) = (self.stream.take(), self.device.take());
         // Only ENODEV is expected here, and taken calmly by the crate.
-        if guarded(|| Ok(drop((stream, device)))).is_err() {
+        let closed = guarded(|| {
+            drop((stream, device));
+            Ok(())
+        });
+        if closed.is_err() {
             log::warn!("A camera could not be closed cleanly.");
         }
     }

@@ -10,6 +10,9 @@ use rustix::io::Errno;
 
 use super::choose::Wish;
 
+/// So many of a camera's formats are told at most.
+const MOST_LISTED: usize = 12;
+
 /// The steps from a path to frames, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
@@ -95,10 +98,13 @@ impl fmt::Display for Fault {
                     || "MJPG, YUYV, NV12, GREY, RGB3".to_owned(),
                     |format| format!("only {}, because [camera] format says so", format.name()),
                 );
-                let listed = if listed.is_empty() {
-                    "nothing".to_owned()
-                } else {
-                    listed.join(", ")
+                let listed = match listed.len() {
+                    0 => "nothing".to_owned(),
+                    1..=MOST_LISTED => listed.join(", "),
+                    more => {
+                        let shown = listed[..MOST_LISTED].join(", ");
+                        format!("{shown} and {} more", more - MOST_LISTED)
+                    }
                 };
                 write!(
                     out,
@@ -154,6 +160,8 @@ impl CameraError {
                 "no camera"
             }
             (Fault::NoFormat { .. } | Fault::OtherFormat { .. }, _) => "format",
+            // Lost while reading and not there when opened again: one event.
+            (Fault::System(_), _) if self.state() == CameraStateWord::NoDevice => "gone",
             (Fault::System(_), Step::Open) => "open",
             (Fault::System(_), Step::Read) => "read",
             (Fault::System(_), _) => "start",

@@ -143,6 +143,8 @@ pub(crate) struct CameraSource<C> {
     pacer: Pacer,
     meter: Meter,
     judged: bool,
+    /// Whether it has given a frame.
+    gave: bool,
     /// Broken frames that are not told yet, and why the last one is broken.
     broken: (u64, &'static str),
 }
@@ -181,6 +183,7 @@ impl<C: Camera> CameraSource<C> {
                 pacer: Pacer::new(settings.wish.fps),
                 meter: Meter::default(),
                 judged: false,
+                gave: false,
                 broken: (0, ""),
             });
         }
@@ -314,10 +317,11 @@ fn steps<C: Camera>(settings: &CameraSettings, measured: &[Measured]) -> Result<
             }
             camera.map().map_err(system(Step::Buffers))?;
             camera.start().map_err(system(Step::Start))?;
-            log::info!(
-                "Camera `{}` ({}) is opened as {mode}.",
+            log::debug!(
+                "Camera `{}` is {} (driver {}).",
                 settings.path.display(),
-                identity.name
+                identity.name,
+                identity.driver
             );
             Ok(layout)
         });
@@ -353,6 +357,9 @@ impl<C: Camera> Source for CameraSource<C> {
         let ready = ready.map_err(|cause| self.error(Step::Read, Fault::System(cause)))?;
         let newest = if ready { self.drain()? } else { None };
         let next = newest.map_or(Next::NotYet, |(bytes, taken)| {
+            if !std::mem::replace(&mut self.gave, true) {
+                log::info!("Camera `{}` gives {}.", self.settings.path.display(), self.mode);
+            }
             self.pacer.take(taken.saturating_duration_since(self.epoch));
             Next::Taken(self.image(bytes), taken)
         });

@@ -439,3 +439,15 @@ fn a_mode_without_bandwidth_or_too_slow_gives_way_to_another() {
         (PixelFormat::Yuyv, opened + 1)
     );
 }
+
+#[test]
+fn losing_a_camera_and_not_finding_it_again_is_one_event() {
+    let error = |step, errno: Errno| CameraError {
+        path: "x".into(),
+        step,
+        fault: Fault::System(errno.into()),
+    };
+    let lost = error(Step::Read, Errno::NODEV);
+    assert_eq!(lost.kind(), error(Step::Open, Errno::NOENT).kind());
+    assert_ne!(lost.kind(), error(Step::Open, Errno::ACCESS).kind());
+}

@@ -9,8 +9,10 @@
 mod camera;
 mod deployment;
 mod detector;
+mod indicator;
 mod model;
 mod mqtt;
+mod status;
 
 use std::time::Duration;
 
@@ -23,8 +25,10 @@ pub(crate) use camera::MaskKind;
 pub(crate) use camera::{Camera, Format, Mask, Pace};
 pub(crate) use deployment::{Basis, Deployment, Place};
 pub(crate) use detector::Detector;
+pub(crate) use indicator::{BoardKind, Indicator};
 pub(crate) use model::{Delegate, Model};
 pub(crate) use mqtt::{Mqtt, Protocol};
+pub(crate) use status::Status;
 
 use super::duration;
 

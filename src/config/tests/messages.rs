@@ -277,6 +277,17 @@ fn a_mask_is_a_region() {
 }
 
 #[test]
+fn lamp_and_button_need_a_pin_each() {
+    let same = message("[indicator]\nled_pin = 17\nbutton_pin = 17");
+    assert!(
+        same.starts_with("config:9:14: [indicator] `button_pin` is 17, and so is `led_pin`"),
+        "{same}"
+    );
+    assert_eq!(messages("[indicator]\nled_pin = 17\nbutton_pin = 27"), [""; 0]);
+    assert_eq!(messages("[indicator]\nled_pin = -1\nbutton_pin = -1"), [""; 0]);
+}
+
+#[test]
 fn a_broken_file_does_not_hide_what_else_is_wrong_nor_invent_anything() {
     let found = messages("[mqtt\nhots = 1\n[log]\nlevel = \"inf\"\n");
     assert_eq!(found.len(), 2, "{found:#?}");

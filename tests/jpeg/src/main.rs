@@ -48,7 +48,16 @@ fn turbo_scaled(
     rgb.resize(width * height * 3, 0);
     let format = turbojpeg::PixelFormat::RGB;
     let pixels = rgb.as_mut_slice();
-    decoder.decompress(jpeg, turbojpeg::Image { pixels, width, pitch: width * 3, height, format })?;
+    decoder.decompress(
+        jpeg,
+        turbojpeg::Image {
+            pixels,
+            width,
+            pitch: width * 3,
+            height,
+            format,
+        },
+    )?;
     Ok((width, height))
 }
 
@@ -78,7 +87,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let stream = std::fs::read(&path)?;
         let pictures = pictures(&stream);
         let (width, height) = turbo(pictures[0], &mut Vec::new())?;
-        println!("{path}: {} pictures of {width}×{height} px, {} kB each", pictures.len(), stream.len() / pictures.len() / 1000);
+        println!(
+            "{path}: {} pictures of {width}×{height} px, {} kB each",
+            pictures.len(),
+            stream.len() / pictures.len() / 1000
+        );
         let mut times = vec![Vec::new(); decoders.len()];
         let mut rgb = Vec::new();
         for picture in (0..ROUNDS).flat_map(|_| &pictures) {
@@ -90,7 +103,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         for ((name, _), mut times) in decoders.iter().zip(times) {
             times.sort_by(f64::total_cmp);
-            println!("  {name:<26} {:6.2} ms (median), {:6.2} ms (95 %)", times[times.len() / 2], times[times.len() * 95 / 100]);
+            println!(
+                "  {name:<26} {:6.2} ms (median), {:6.2} ms (95 %)",
+                times[times.len() / 2],
+                times[times.len() * 95 / 100]
+            );
         }
     }
     Ok(())

@@ -124,7 +124,7 @@ fn recognition(
         });
     }
     let people: Vec<usize> = faces.iter().filter_map(|face| face.identity).collect();
-    let device = affect_train::device();
+    let device = affect_train::device::cpu();
     let (plan, weights, network) = open_network_at(&arguments.model, arguments.size, &device)?;
     let rank = |embeddings: &[Vec<f32>]| {
         rank_1(embeddings, &people)

@@ -50,7 +50,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let device = affect_train::device();
+    let device = affect_train::device::cpu();
     let (mut plan, weights, _) = open_network(&arguments.weights, &device)?;
     if !arguments.heads.is_empty() {
         let heads: Vec<(String, usize)> = arguments

@@ -96,6 +96,6 @@ fn from_keras(arguments: &Arguments) -> anyhow::Result<Weights> {
         plan = plan.with_heads(&[("expression", classes)]);
     }
     // Whatever does not fit is said now, not when the file is used.
-    affect_train::network::Network::new(plan, &weights, &affect_train::device())?;
+    affect_train::network::Network::new(plan, &weights, &affect_train::device::cpu())?;
     Ok(weights)
 }

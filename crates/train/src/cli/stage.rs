@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use affect_train::device::Kind;
 use affect_train::train::recipe::{Recipe, Stage};
 use affect_train::train::{self, Places};
 
@@ -18,6 +19,9 @@ pub(super) struct Arguments {
     /// The weight file to start from.
     #[arg(long)]
     weights: Option<PathBuf>,
+    /// What to compute on. A graphics card needs a program that was built for it.
+    #[arg(long, value_enum, default_value_t)]
+    device: Kind,
     /// Stop after so many steps, with a checkpoint.
     #[arg(long)]
     stop_after: Option<usize>,
@@ -37,6 +41,7 @@ pub(super) fn run(arguments: &Arguments, stage: Stage) -> anyhow::Result<()> {
         data: arguments.data.clone(),
         start: arguments.weights.clone(),
         out: arguments.out.clone(),
+        device: arguments.device,
         stop_after: arguments.stop_after,
     })?;
     if outcome.complete {

@@ -2,7 +2,8 @@
 //! white, black, asian, indian and others. The pictures lie in the folder or in `images/`.
 //!
 //! UTKFace has no official split. Ours takes the pictures of every decade of age, gender and race in the order of their
-//! names, and every fifth of them is for testing: test and training have the same make-up, and the split needs no list.
+//! names. Every fifth of them is for testing, and of every twenty one more is for validation: all three have the same
+//! make-up, and the split needs no list.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,8 +11,11 @@ use std::path::Path;
 use super::faces::{Gender, name, pictures};
 use super::{DataError, Face, Faces};
 
-/// Of so many pictures of a kind one is for testing.
-const ONE_IN: usize = 5;
+/// Of so many pictures of a kind the last is for testing.
+const TEST: usize = 5;
+
+/// Of so many pictures of a kind one, other than those for testing, is for validation.
+const VALID: usize = 20;
 
 /// Names of the race codes, in their order.
 pub const RACES: [&str; 5] = ["white", "black", "asian", "indian", "others"];
@@ -39,8 +43,10 @@ pub fn read(path: &Path) -> Result<Faces, DataError> {
         };
         let count = seen.entry((age as usize / 10, gender, race)).or_default();
         *count += 1;
-        let split = if count.is_multiple_of(ONE_IN) {
+        let split = if count.is_multiple_of(TEST) {
             "test"
+        } else if *count % VALID == TEST + 2 {
+            "valid"
         } else {
             "train"
         };

@@ -149,7 +149,7 @@ pub fn plan_of(weights: &Weights, size: Option<usize>) -> anyhow::Result<Plan> {
 }
 
 fn ask_network(path: &Path, size: Option<usize>, faces: &[&Face]) -> anyhow::Result<Run> {
-    let device = crate::device();
+    let device = crate::device::cpu();
     let (plan, weights, network) = open_network_at(path, size, &device)?;
     let started = Instant::now();
     let scores = predict(&network, faces, &device)?;

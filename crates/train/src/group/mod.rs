@@ -201,7 +201,7 @@ fn sorted(frames: Frames<'_>) -> Vec<Vec<Vec<f64>>> {
 /// Whatever is wrong with the model, the runtime library or a picture.
 pub fn features(model: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Result<Vec<Vec<f64>>> {
     if model.extension().is_some_and(|ending| ending == "safetensors") {
-        let device = crate::device();
+        let device = crate::device::cpu();
         let (_, _, network) = open_network(model, &device)?;
         let wide = |row: Vec<f32>| row.into_iter().map(f64::from).collect();
         return Ok(embed(&network, faces, &device)?.into_iter().map(wide).collect());

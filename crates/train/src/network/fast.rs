@@ -275,7 +275,7 @@ mod tests {
     use crate::network::values;
 
     fn device() -> Device {
-        crate::device().autodiff()
+        crate::device::cpu().autodiff()
     }
 
     fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
@@ -428,7 +428,11 @@ mod tests {
         );
         // In evaluation both read the running statistics.
         let (fast, slow) = (fast.valid(), slow.valid());
-        let x = Tensor::<4>::random([5, 4, 3, 3], Distribution::Normal(0.0, 1.0), &crate::device());
+        let x = Tensor::<4>::random(
+            [5, 4, 3, 3],
+            Distribution::Normal(0.0, 1.0),
+            &crate::device::cpu(),
+        );
         let ours = normed(&fast, x.clone(), Activation::Linear);
         let mean = slow.running_mean.value().reshape([5, 1, 1, 1]);
         let variance = fast.running_var.value().reshape([5, 1, 1, 1]);

@@ -26,6 +26,7 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::data::{Face, Faces, sample};
+use crate::device::{self, Kind};
 use crate::network::Network;
 use crate::network::architecture::Architecture;
 use crate::weights::Weights;
@@ -53,6 +54,8 @@ pub struct Places {
     pub start: Option<PathBuf>,
     /// Checkpoints, curves and the result.
     pub out: PathBuf,
+    /// What to compute on.
+    pub device: Kind,
     /// Stop after so many steps: for tests of resuming.
     pub stop_after: Option<usize>,
 }
@@ -165,7 +168,7 @@ impl<'a> Run<'a> {
         targets: Vec<Target>,
         measured: &[&Face],
     ) -> anyhow::Result<Self> {
-        let device = crate::device().autodiff();
+        let device = places.device.open(&recipe.network)?.autodiff();
         let heads: Vec<(&str, usize)> = targets.iter().map(|t| (t.head.as_str(), t.classes)).collect();
         let mut plan = recipe
             .network
@@ -280,7 +283,12 @@ impl<'a> Run<'a> {
 
     fn finish_epoch(&mut self, phase: &Phase, judged: &[&Face], batches: usize) -> anyhow::Result<()> {
         let network = self.network.valid();
-        let verdicts = validate::validate(&network, judged, &self.targets, &crate::device())?;
+        let verdicts = validate::validate(
+            &network,
+            judged,
+            &self.targets,
+            &self.device.clone().without_autodiff(),
+        )?;
         let point = Point {
             epoch: self.state.epoch + 1,
             phase: phase.name.clone(),
@@ -351,12 +359,14 @@ impl<'a> Run<'a> {
     }
 
     fn shards(&self, batch: &[(usize, &Face)], size: usize, epoch: usize) -> anyhow::Result<Vec<Batch>> {
-        let count = self.recipe.optimiser.shards.min(batch.len());
-        let parts: Vec<&[(usize, &Face)]> = batch.chunks(batch.len().div_ceil(count)).collect();
-        parts
-            .into_par_iter()
-            .map(|part| self.batch(part, size, epoch))
-            .collect()
+        // A processor computes parts of a batch side by side, a card all of it at once.
+        let count = if device::is_cpu(&self.device) {
+            self.recipe.optimiser.shards.min(batch.len())
+        } else {
+            1
+        };
+        let parts = batch.chunks(batch.len().div_ceil(count));
+        parts.map(|part| self.batch(part, size, epoch)).collect()
     }
 
     fn batch(&self, part: &[(usize, &Face)], size: usize, epoch: usize) -> anyhow::Result<Batch> {
@@ -370,14 +380,19 @@ impl<'a> Run<'a> {
             height: size,
             ..self.network.plan().input.clone()
         };
-        for &(number, face) in part {
+        let pictures = part.par_iter().map(|&(number, face)| {
             let seed = mixed(&[self.recipe.seed, epoch as u64, number as u64]);
+            let mut picture = Vec::new();
             sample::append(
-                &mut batch.pictures,
+                &mut picture,
                 face,
                 &input,
                 Some((&self.recipe.augmentation, seed)),
             )?;
+            anyhow::Ok(picture)
+        });
+        batch.pictures = pictures.collect::<anyhow::Result<Vec<_>>>()?.concat();
+        for (_, face) in part {
             for (target, out) in self.targets.iter().zip(&mut batch.targets) {
                 target.append(face, out);
             }
@@ -406,8 +421,8 @@ fn start_weights(
         };
         let mut folded = folded.plan().map_err(anyhow::Error::msg)?;
         folded.input = sample::input_of(&known.about, folded.size);
-        let pictures = validate::tensor_of(measured, &folded.input, &crate::device())?;
-        known = unfold(&folded, &known, pictures, &crate::device())?;
+        let pictures = validate::tensor_of(measured, &folded.input, &crate::device::cpu())?;
+        known = unfold(&folded, &known, pictures, &crate::device::cpu())?;
         log::info!(
             "{}: batch norm put back, measured on {} pictures.",
             path.display(),

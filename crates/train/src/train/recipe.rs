@@ -102,7 +102,8 @@ pub enum ClassWeights {
 pub struct Optimiser {
     /// Pictures per step.
     pub batch: usize,
-    /// Parts of a batch that are computed side by side. Part of the result: fixed, whatever the machine.
+    /// Parts of a batch that a processor computes side by side, each with batch norm of its own. Part of the result: fixed,
+    /// whatever the machine. A graphics card computes the whole batch as one.
     #[serde(default = "two")]
     pub shards: usize,
     /// Radius ρ of SAM's first step; 0 switches SAM off.

@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn batch_norm_that_was_put_back_changes_nothing_until_it_learns() {
-        let device = crate::device();
+        let device = crate::device::cpu();
         let heads = |norm| mobilenet::plan(0.25, 48, norm).with_heads(&[("expression", 8)]);
         let (folded, normed) = (heads(false), heads(true));
         let weights = Weights::random(&folded, 3);

@@ -1,0 +1,83 @@
+//! The payload of the topic `<base>/health`: how the device itself is doing. Nothing about people.
+
+use serde::{Deserialize, Serialize};
+
+use crate::report::CameraStateWord;
+
+/// Schema name of [`Health`].
+pub const HEALTH_SCHEMA: &str = "affectd/health/1";
+
+/// How the device is doing: topic `<base>/health`, once a minute, QoS 0, not retained. Counts are since the start of
+/// this run of the daemon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Health {
+    /// Always `affectd/health/1`.
+    pub schema: String,
+    /// When this was measured, RFC 3339, UTC.
+    pub at: String,
+    /// Seconds since the daemon started.
+    pub uptime_seconds: u64,
+    /// What the camera does; null before it has done anything.
+    pub camera: Option<CameraStateWord>,
+    /// How many frames come through.
+    pub frames: FrameHealth,
+    /// Frames that were not looked at, by reason.
+    pub drops: Drops,
+    /// Heat and power of the board.
+    pub board: BoardHealth,
+    /// Windows on their way to the broker.
+    pub spool: SpoolHealth,
+}
+
+/// How many frames come through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FrameHealth {
+    /// Frames per second that were looked at since the last health message.
+    pub per_second: f64,
+    /// Frames per second that the configuration asks for.
+    pub configured_per_second: f64,
+    /// Part of the frames that heat leaves, 0..1: 1 while the board is cool enough.
+    pub rate: f64,
+    /// Frames that were looked at.
+    pub looked_at: u64,
+}
+
+/// Frames that were not looked at, by reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Drops {
+    /// A newer frame came before there was time for this one.
+    pub replaced: u64,
+    /// The frame could not be decoded or looked at.
+    pub broken: u64,
+    /// Left out to keep the board cool.
+    pub heat: u64,
+}
+
+/// Heat and power of the board. What the board does not tell is null.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BoardHealth {
+    /// Temperature of the processor in °C.
+    pub celsius: Option<f64>,
+    /// Whether the board slows its processor down now, because of heat or power.
+    pub throttled: Option<bool>,
+    /// Whether the supply's voltage is too low now.
+    pub under_voltage: Option<bool>,
+    /// Whether the supply's voltage was too low at any time since the board was switched on.
+    pub under_voltage_since_boot: Option<bool>,
+}
+
+/// Windows on their way to the broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SpoolHealth {
+    /// Windows that wait for the broker.
+    pub waiting: u64,
+    /// Windows that were dropped because too many waited.
+    pub dropped: u64,
+    /// Windows that the broker has acknowledged.
+    pub acknowledged: u64,
+}

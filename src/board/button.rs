@@ -1,0 +1,148 @@
+//! The privacy button: from a bouncing contact to presses, and a pause that outlives the daemon.
+
+use std::path::PathBuf;
+use std::time::Duration;
+use std::{fs, io};
+
+/// How long a contact must keep still to be believed.
+const STILL: Duration = Duration::from_millis(40);
+/// Name of the file in the state directory that says that a pause is on.
+const FILE: &str = "paused";
+
+/// Turns what a contact shows into presses.
+#[derive(Debug, Default)]
+pub(crate) struct Debounce {
+    /// What is believed.
+    down: bool,
+    /// Since when the contact shows something else.
+    changed: Option<Duration>,
+}
+
+impl Debounce {
+    /// Takes in what the contact shows `now`; true once for each press, when it begins. A button that is down from
+    /// the start counts as pressed only when it was let go in between.
+    pub(crate) fn is_pressed(&mut self, down: bool, now: Duration) -> bool {
+        if down == self.down {
+            self.changed = None;
+            return false;
+        }
+        let since = *self.changed.get_or_insert(now);
+        if now.saturating_sub(since) < STILL {
+            return false;
+        }
+        self.changed = None;
+        self.down = down;
+        down
+    }
+
+    /// A button that shows `down` when the daemon starts.
+    pub(crate) fn starting(down: bool) -> Self {
+        Self { down, changed: None }
+    }
+}
+
+/// A pause that is remembered over a restart, as an empty file in the state directory.
+#[derive(Debug)]
+pub(crate) struct Pause {
+    file: Option<PathBuf>,
+}
+
+impl Pause {
+    /// Remembered in `state`, the state directory; without one, until the daemon ends.
+    pub(crate) fn new(state: Option<PathBuf>) -> Self {
+        Self {
+            file: state.map(|folder| folder.join(FILE)),
+        }
+    }
+
+    /// Whether a pause is on. If that cannot be found out, it is: nobody is looked at by mistake.
+    pub(crate) fn is_on(&self) -> bool {
+        let Some(file) = &self.file else { return false };
+        match fs::symlink_metadata(file) {
+            Ok(_) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => {
+                log::error!(
+                    "Whether a privacy pause is on cannot be read from `{}` ({error}), so it is taken for on; press the button to go on.",
+                    file.display()
+                );
+                true
+            }
+        }
+    }
+
+    /// Remembers whether it is on.
+    pub(crate) fn remember(&self, on: bool) {
+        let Some(file) = &self.file else { return };
+        let done = match on {
+            true => fs::File::create(file).and_then(|file| file.sync_all()),
+            false => match fs::remove_file(file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            },
+        };
+        if let Err(error) = done {
+            log::error!(
+                "The privacy pause works now, but would not be the same after a restart: `{}` cannot be written ({error}); make its folder writable for affectd.",
+                file.display()
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The number of presses in a drawing of the contact, a character for 10 ms: `#` is down.
+    fn presses(drawing: &str) -> usize {
+        let mut debounce = Debounce::starting(drawing.starts_with('#'));
+        let samples = drawing.chars().enumerate();
+        samples
+            .filter(|(index, shown)| {
+                debounce.is_pressed(*shown == '#', Duration::from_millis(*index as u64 * 10))
+            })
+            .count()
+    }
+
+    #[test]
+    fn a_press_is_one_however_it_bounces() {
+        for (drawing, expected) in [
+            ("......................", 0),
+            ("...######.............", 1),
+            ("...#.#.##.#######.....", 1),
+            ("...#######.#.##.#.....", 1),
+            ("...#.#..#.............", 0),
+            ("...###................", 0),
+            ("..######......#######.", 2),
+            ("..#######.#.##..######", 1),
+            ("..####################", 1),
+            ("######################", 0),
+            ("#########.......######", 1),
+        ] {
+            assert_eq!(presses(drawing), expected, "{drawing}");
+        }
+    }
+
+    #[test]
+    fn a_pause_outlives_the_daemon() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pause = || Pause::new(Some(folder.path().to_owned()));
+        assert!(!pause().is_on());
+        pause().remember(true);
+        pause().remember(true);
+        assert!(pause().is_on());
+        pause().remember(false);
+        pause().remember(false);
+        assert!(!pause().is_on());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_a_pause() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let no_folder = folder.path().join("file");
+        fs::write(&no_folder, "").expect("written");
+        assert!(Pause::new(Some(no_folder)).is_on());
+        assert!(!Pause::new(None).is_on());
+    }
+}

@@ -1,0 +1,294 @@
+//! The board thread: minds heat, pins and systemd's watchdog, and publishes the device's health.
+//!
+//! It only looks at what the others tell in [`Progress`] and never waits for them; it asks two things of the camera
+//! there, a pause and a lower frame rate. The watchdog is fed if all the others come round, and by nothing else.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
+
+use affect_core::health::{BoardHealth, Drops, FrameHealth, HEALTH_SCHEMA, Health, SpoolHealth};
+use affect_core::report::CameraStateWord;
+
+use crate::camera_state::CameraStates;
+use crate::capture::CaptureEvent;
+use crate::clock::rfc3339;
+use crate::config::Config;
+use crate::progress::{Progress, Stage};
+use crate::publish::Publisher;
+
+mod button;
+mod heat;
+mod notify;
+mod panel;
+mod pins;
+mod sign;
+mod sysfs;
+mod watch;
+
+use button::Pause;
+use heat::Governor;
+pub(crate) use notify::Notify;
+use panel::Panel;
+pub(crate) use pins::{PinError, open as open_pins};
+use sign::{Facts, Sign};
+pub(crate) use sysfs::{Heat, Sysfs};
+use watch::Watch;
+
+/// How often the button is looked at and the lamp set.
+const FAST: Duration = Duration::from_millis(20);
+/// How often the rest is looked at.
+const SLOW: Duration = Duration::from_millis(250);
+/// How often the line for systemd is written anew.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// How long a source may give nothing before it is called silent.
+const SILENT_AFTER: Duration = Duration::from_secs(5);
+/// How long the start waits for a first frame. Without one the daemon is ready, too: a camera that is unplugged must
+/// not hold up the boot, nor be an endless restart.
+const FIRST_FRAME: Duration = Duration::from_secs(20);
+
+/// The board with what hangs on it.
+pub(crate) struct Board {
+    notify: Notify,
+    sysfs: Sysfs,
+    pause: Pause,
+    panel: Option<Panel>,
+    governor: Governor,
+    heat: Heat,
+    fps: f64,
+    health_interval: Duration,
+    broker: String,
+}
+
+/// What the board thread looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) progress: &'a Progress,
+    pub(crate) publisher: &'a Publisher,
+    pub(crate) camera: &'a CameraStates<'a>,
+}
+
+impl Board {
+    /// Opens the pins and takes up a pause from before. `state` is the state directory, if there is one.
+    ///
+    /// # Errors
+    /// [`PinError`] if a configured pin cannot be had.
+    pub(crate) fn open(
+        config: &Config,
+        sysfs: Sysfs,
+        notify: Notify,
+        state: Option<PathBuf>,
+        progress: &Progress,
+    ) -> Result<Self, PinError> {
+        let panel = open_pins(&config.indicator, &sysfs)?.map(Panel::new);
+        if config.indicator.button().is_some() && state.is_none() {
+            log::warn!(
+                "There is no state directory, so a privacy pause would end with the daemon: run it by systemd, or set STATE_DIRECTORY."
+            );
+        }
+        let pause = Pause::new(state);
+        progress.set_paused(pause.is_on());
+        if progress.is_paused() && config.indicator.button().is_none() {
+            log::warn!(
+                "A privacy pause is on, but [indicator] names no button to end it: delete the file `paused` in the state directory, then start affectd anew."
+            );
+        }
+        Ok(Self {
+            notify,
+            heat: sysfs.heat(),
+            sysfs,
+            pause,
+            panel,
+            governor: Governor::new(config.status.hot_celsius),
+            fps: config.camera.fps,
+            health_interval: config.status.health_interval,
+            broker: format!("{}:{}", config.mqtt.host, config.mqtt.port),
+        })
+    }
+
+    /// Looks after the board until `over` is set.
+    pub(crate) fn watch(&mut self, view: View<'_>, over: &AtomicBool) {
+        let progress = view.progress;
+        Stage::ALL.into_iter().for_each(|stage| progress.beat(stage));
+        let mut watch = Watch::new(self.notify.watchdog());
+        let slow = self.notify.watchdog().map_or(SLOW, |time| (time / 4).min(SLOW));
+        let began = progress.elapsed();
+        let (mut look, mut heat) = (Every::new(slow), Every::new(heat::PERIOD));
+        let (mut status, mut health) = (Every::new(STATUS_EVERY), Every::new(self.health_interval));
+        health.is_due(began);
+        let mut last = (began, progress.looked_at.get());
+        let (mut ready, mut stopping) = (false, false);
+        let mut sign = Sign::Starting;
+        while !over.load(Relaxed) {
+            let now = progress.elapsed();
+            if let Some(panel) = &mut self.panel {
+                panel.turn(now, sign, &self.pause, progress);
+            }
+            if look.is_due(now) {
+                if watch.moves(progress) {
+                    self.notify.alive();
+                }
+                if progress
+                    .source_silence()
+                    .is_some_and(|silence| silence > SILENT_AFTER)
+                {
+                    view.camera.tell(CaptureEvent::Silent);
+                }
+                let facts = self.facts(view);
+                let before = std::mem::replace(&mut sign, Sign::of(&facts));
+                if stopping {
+                    // The last line stays.
+                } else if progress.stop().load(Relaxed) {
+                    stopping = true;
+                    self.notify.stopping();
+                    self.notify.status("Stopping: the open window is published.");
+                } else if status.is_due(now) || sign != before {
+                    self.notify.status(&self.line(view, sign));
+                }
+                if !ready && (facts.first_frame || facts.paused || now - began > FIRST_FRAME) {
+                    ready = true;
+                    self.notify.ready();
+                }
+            }
+            if heat.is_due(now) {
+                self.heat = self.sysfs.heat();
+                let throttled = self.heat.throttled().unwrap_or(false);
+                self.adapt(now, throttled, progress);
+            }
+            if health.is_due(now) {
+                let frames = progress.looked_at.get();
+                let per_second = (frames - last.1) as f64 / (now - last.0).as_secs_f64();
+                last = (now, frames);
+                self.publish_health(view, per_second);
+            }
+            std::thread::sleep(if self.panel.is_some() { FAST } else { slow });
+        }
+    }
+
+    fn adapt(&mut self, now: Duration, throttled: bool, progress: &Progress) {
+        let before = progress.rate();
+        let celsius = self.heat.celsius();
+        progress.set_rate(self.governor.rate(now, celsius, throttled));
+        if (before == 1.0) != (progress.rate() == 1.0) {
+            let celsius = celsius.map_or_else(|| "unknown".to_owned(), |celsius| format!("{celsius:.0} °C"));
+            match before == 1.0 {
+                true => log::warn!(
+                    "The board is hot ({celsius}), so fewer frames are looked at until it is cooler; [status] hot_celsius sets the limit. A heat sink or a fan helps."
+                ),
+                false => log::info!("The board is cool again ({celsius}): every frame is looked at."),
+            }
+        }
+    }
+
+    fn facts(&self, view: View<'_>) -> Facts {
+        Facts {
+            paused: view.progress.is_paused(),
+            first_frame: view.progress.looked_at.get() > 0,
+            camera: view.camera.word(),
+            connected: view.publisher.outlook().connected,
+        }
+    }
+
+    /// The line for `systemctl status`.
+    fn line(&self, view: View<'_>, sign: Sign) -> String {
+        let outlook = view.publisher.outlook();
+        let frames = view.progress.looked_at.get();
+        let rate = match view.progress.rate() {
+            1.0 => String::new(),
+            rate => format!(", frame rate lowered to {:.0} % for heat", rate * 100.0),
+        };
+        let heat = self
+            .heat
+            .celsius()
+            .map_or_else(String::new, |celsius| format!(", {celsius:.0} °C"));
+        let camera = view.camera.word().map(state_name).unwrap_or_default();
+        match sign {
+            Sign::Starting => "Starting: no frame was looked at yet.".to_owned(),
+            Sign::Streaming => {
+                format!(
+                    "Streaming: {frames} frames looked at, {} windows delivered{rate}{heat}.",
+                    outlook.acknowledged
+                )
+            }
+            Sign::Paused => "Paused by the privacy button: nobody is looked at.".to_owned(),
+            Sign::NoCamera => format!("No frames from the camera ({camera}); affectd keeps trying."),
+            Sign::NoBroker => format!(
+                "Streaming, but the MQTT broker {} is not reached; {} windows wait{rate}{heat}.",
+                self.broker, outlook.waiting
+            ),
+        }
+    }
+
+    fn publish_health(&self, view: View<'_>, per_second: f64) {
+        let (progress, outlook) = (view.progress, view.publisher.outlook());
+        let health = Health {
+            schema: HEALTH_SCHEMA.to_owned(),
+            at: rfc3339(SystemTime::now()),
+            uptime_seconds: progress.elapsed().as_secs(),
+            camera: view.camera.word(),
+            frames: FrameHealth {
+                per_second: (per_second * 100.0).round() / 100.0,
+                configured_per_second: self.fps,
+                rate: progress.rate(),
+                looked_at: progress.looked_at.get(),
+            },
+            drops: Drops {
+                replaced: progress.replaced.get(),
+                broken: progress.broken.get(),
+                heat: progress.left_out.get(),
+            },
+            board: board_health(&self.heat),
+            spool: SpoolHealth {
+                waiting: outlook.waiting,
+                dropped: outlook.dropped,
+                acknowledged: outlook.acknowledged,
+            },
+        };
+        match serde_json::to_vec(&health) {
+            Ok(payload) => view.publisher.health(payload),
+            Err(error) => log::error!("The health cannot be written as JSON: {error}"),
+        }
+    }
+}
+
+/// Heat and power as they are published.
+pub(crate) fn board_health(heat: &Heat) -> BoardHealth {
+    BoardHealth {
+        celsius: heat.celsius().map(|celsius| (celsius * 10.0).round() / 10.0),
+        throttled: heat.throttled(),
+        under_voltage: heat.under_voltage(),
+        under_voltage_since_boot: heat.under_voltage_since_boot(),
+    }
+}
+
+/// The word under which a state is published.
+fn state_name(word: CameraStateWord) -> String {
+    serde_json::to_value(word)
+        .ok()
+        .and_then(|word| word.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// Something that is due at even times.
+struct Every {
+    period: Duration,
+    next: Duration,
+}
+
+impl Every {
+    /// Due at once, and then again and again.
+    fn new(period: Duration) -> Self {
+        Self {
+            period,
+            next: Duration::ZERO,
+        }
+    }
+
+    fn is_due(&mut self, now: Duration) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = now + self.period;
+        }
+        due
+    }
+}

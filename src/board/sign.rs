@@ -1,0 +1,140 @@
+//! What affectd shows of itself: one sign at a time, as a pattern of the lamp and as a line for systemd.
+
+use std::time::Duration;
+
+use affect_core::report::CameraStateWord;
+
+/// What is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// Models are loaded; no frame was looked at yet.
+    Starting,
+    /// People in front of the camera are looked at.
+    Streaming,
+    /// Nobody is looked at, by wish.
+    Paused,
+    /// There are no frames.
+    NoCamera,
+    /// Frames are looked at, but nobody can be told.
+    NoBroker,
+}
+
+/// What the sign depends on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) paused: bool,
+    /// Whether a frame was looked at in this run.
+    pub(crate) first_frame: bool,
+    pub(crate) camera: Option<CameraStateWord>,
+    pub(crate) connected: bool,
+}
+
+impl Sign {
+    /// The sign for these facts. What concerns the people in front of the camera comes first.
+    pub(crate) fn of(facts: &Facts) -> Self {
+        use CameraStateWord::{Paused, Streaming};
+        match facts.camera {
+            _ if facts.paused => Self::Paused,
+            Some(Streaming | Paused) | None if !facts.first_frame => Self::Starting,
+            Some(Streaming | Paused) | None if !facts.connected => Self::NoBroker,
+            Some(Streaming | Paused) | None => Self::Streaming,
+            Some(_) => Self::NoCamera,
+        }
+    }
+
+    /// How long the pattern takes, and the stretches of it in which the lamp is on, in milliseconds. The lamp is on
+    /// most of the time only while people are looked at.
+    fn pattern(self) -> (u128, &'static [(u128, u128)]) {
+        match self {
+            Self::Starting => (250, &[(0, 125)]),
+            Self::Streaming => (1000, &[(0, 1000)]),
+            Self::Paused => (4000, &[(0, 60)]),
+            Self::NoCamera => (2000, &[(0, 150), (300, 450)]),
+            Self::NoBroker => (2000, &[(0, 1400), (1550, 1700), (1850, 2000)]),
+        }
+    }
+
+    /// Whether the lamp is on, `time` after the daemon's start.
+    pub(crate) fn is_lit(self, time: Duration) -> bool {
+        let (period, lit) = self.pattern();
+        let at = time.as_millis() % period;
+        lit.iter().any(|(from, to)| (*from..*to).contains(&at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Sign; 5] = [
+        Sign::Starting,
+        Sign::Streaming,
+        Sign::Paused,
+        Sign::NoCamera,
+        Sign::NoBroker,
+    ];
+
+    /// The pattern over four seconds, a character for 50 ms.
+    fn drawn(sign: Sign) -> String {
+        let at = |tick: u64| sign.is_lit(Duration::from_millis(tick * 50));
+        (0..80).map(|tick| if at(tick) { '#' } else { '.' }).collect()
+    }
+
+    #[test]
+    fn patterns_look_like_this() {
+        assert_eq!(drawn(Sign::Starting)[..20], *"###..###..###..###..");
+        assert_eq!(drawn(Sign::Streaming), "#".repeat(80));
+        assert_eq!(drawn(Sign::Paused), format!("##{}", ".".repeat(78)));
+        assert_eq!(
+            drawn(Sign::NoCamera)[..40],
+            *"###...###..............................."
+        );
+        assert_eq!(
+            drawn(Sign::NoBroker)[..40],
+            *"############################...###...###"
+        );
+    }
+
+    #[test]
+    fn no_two_look_alike_and_only_a_looking_camera_is_mostly_lit() {
+        for (index, sign) in ALL.into_iter().enumerate() {
+            let drawn_here = drawn(sign);
+            assert!(ALL[index + 1..].iter().all(|other| drawn(*other) != drawn_here));
+            let lit = drawn_here.matches('#').count();
+            let looks = matches!(sign, Sign::Streaming | Sign::NoBroker | Sign::Starting);
+            assert_eq!(lit > 40, looks, "{sign:?}");
+        }
+    }
+
+    #[test]
+    fn the_people_come_first() {
+        let facts = |paused, first_frame, camera, connected| Facts {
+            paused,
+            first_frame,
+            camera,
+            connected,
+        };
+        let streaming = Some(CameraStateWord::Streaming);
+        for (facts, sign) in [
+            (facts(false, false, None, false), Sign::Starting),
+            (facts(false, false, streaming, true), Sign::Starting),
+            (facts(false, true, streaming, true), Sign::Streaming),
+            (facts(false, true, streaming, false), Sign::NoBroker),
+            (
+                facts(false, true, Some(CameraStateWord::NoDevice), false),
+                Sign::NoCamera,
+            ),
+            (
+                facts(false, false, Some(CameraStateWord::NoData), true),
+                Sign::NoCamera,
+            ),
+            (
+                facts(true, true, Some(CameraStateWord::NoDevice), false),
+                Sign::Paused,
+            ),
+            (facts(true, false, None, false), Sign::Paused),
+        ] {
+            assert_eq!(Sign::of(&facts), sign, "{facts:?}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What the camera does, told once per change: in the log, on MQTT, and to the board.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use affect_core::report::{CameraState, CameraStateWord, STATE_SCHEMA};
+
+use crate::capture::{CaptureEvent, States};
+use crate::clock::rfc3339;
+use crate::publish::Publisher;
+
+/// The state of one camera.
+pub(crate) struct CameraStates<'a> {
+    publisher: &'a Publisher,
+    camera: &'a str,
+    states: Mutex<States>,
+}
+
+impl<'a> CameraStates<'a> {
+    /// Of the camera called `camera`, which has not done anything yet.
+    pub(crate) fn new(publisher: &'a Publisher, camera: &'a str) -> Self {
+        Self {
+            publisher,
+            camera,
+            states: Mutex::new(States::default()),
+        }
+    }
+
+    /// What the camera does; `None` before it has done anything.
+    pub(crate) fn word(&self) -> Option<CameraStateWord> {
+        self.lock().word()
+    }
+
+    /// Publishes and logs the state when it changes; broken pictures are only logged.
+    pub(crate) fn tell(&self, event: CaptureEvent) {
+        let camera = self.camera;
+        let (state, kind, cause) = match event {
+            CaptureEvent::Streaming => (CameraStateWord::Streaming, "", None),
+            CaptureEvent::Silent => (
+                CameraStateWord::NoData,
+                "silent",
+                Some("The source is open, but gives no picture.".to_owned()),
+            ),
+            CaptureEvent::Paused => (
+                CameraStateWord::Paused,
+                "button",
+                Some("The privacy button was pressed; pressed again, the camera goes on.".to_owned()),
+            ),
+            CaptureEvent::Trouble(error) if error.is_one_picture() => {
+                log::warn!("{error}");
+                return;
+            }
+            CaptureEvent::Broken(count, why) => {
+                let more = "more are counted and logged by the thousand";
+                log::warn!("Camera `{camera}`: a frame is dropped, because {why}; {count} so far, {more}.");
+                return;
+            }
+            CaptureEvent::Trouble(error) => (error.state(), error.kind(), Some(error.to_string())),
+        };
+        let mut states = self.lock();
+        let Some(change) = states.enter(state, kind, SystemTime::now()) else {
+            return;
+        };
+        match (&cause, state) {
+            (Some(cause), CameraStateWord::Paused) => log::info!("Camera `{camera}` is paused: {cause}"),
+            (Some(cause), _) => log::warn!("Camera `{camera}`: {cause} affectd keeps trying."),
+            (None, _) => log::info!("Camera `{camera}` is streaming."),
+        }
+        let payload = CameraState {
+            schema: STATE_SCHEMA.to_owned(),
+            state: change.state,
+            since: rfc3339(change.since),
+            cause,
+        };
+        match serde_json::to_vec(&payload) {
+            Ok(payload) => self.publisher.camera_state(camera, payload),
+            Err(error) => log::error!("A camera state cannot be written as JSON: {error}"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, States> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,210 @@
+//! What the threads tell of themselves and what the board asks of the camera: the only thing that pipeline, publisher
+//! and board share. Plain numbers without locks, so that no thread ever waits here.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// Full frame rate, in thousandths.
+const FULL: u32 = 1000;
+
+/// A thread whose standstill would stop the daemon's work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Capture,
+    Vision,
+    Group,
+    Publish,
+}
+
+impl Stage {
+    pub(crate) const ALL: [Self; 4] = [Self::Capture, Self::Vision, Self::Group, Self::Publish];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Capture => "capture",
+            Self::Vision => "vision",
+            Self::Group => "group",
+            Self::Publish => "publish",
+        }
+    }
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add_one(&self) {
+        self.add(1);
+    }
+
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Relaxed);
+    }
+
+    pub(crate) fn set(&self, count: u64) {
+        self.0.store(count, Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Where one run of the daemon stands.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    origin: Instant,
+    /// When each stage last came round, in milliseconds since `origin`.
+    beats: [AtomicU64; 4],
+    /// Since when capture waits for its source, in milliseconds since `origin`, plus one; 0 if it does not.
+    asking: AtomicU64,
+    /// Frames that vision looked at.
+    pub(crate) looked_at: Count,
+    /// Frames that could not be decoded or looked at.
+    pub(crate) broken: Count,
+    /// Frames that were replaced by a newer one before vision could look.
+    pub(crate) replaced: Count,
+    /// Frames that were left out to keep the board cool.
+    pub(crate) left_out: Count,
+    paused: AtomicBool,
+    /// Part of the frames that is taken, in thousandths.
+    rate: AtomicU32,
+    stop: Arc<AtomicBool>,
+}
+
+impl Progress {
+    /// A run that begins now and ends when `stop` is set.
+    pub(crate) fn new(stop: Arc<AtomicBool>) -> Self {
+        Self {
+            origin: Instant::now(),
+            beats: Default::default(),
+            asking: AtomicU64::new(0),
+            looked_at: Count::default(),
+            broken: Count::default(),
+            replaced: Count::default(),
+            left_out: Count::default(),
+            paused: AtomicBool::new(false),
+            rate: AtomicU32::new(FULL),
+            stop,
+        }
+    }
+
+    /// The flag that ends the run.
+    pub(crate) fn stop(&self) -> &AtomicBool {
+        &self.stop
+    }
+
+    /// Time since the run began.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.origin.elapsed()
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A stage says that it has come round once more, with or without work.
+    pub(crate) fn beat(&self, stage: Stage) {
+        self.beats[stage as usize].store(self.now(), Relaxed);
+    }
+
+    /// How long a stage has not come round.
+    pub(crate) fn silence(&self, stage: Stage) -> Duration {
+        let last = self.beats[stage as usize].load(Relaxed);
+        Duration::from_millis(self.now().saturating_sub(last))
+    }
+
+    /// Capture asks its source for something, which may take as long as the source likes: meanwhile the source is
+    /// silent, not the thread.
+    pub(crate) fn ask_source<T>(&self, ask: impl FnOnce() -> T) -> T {
+        self.asking.store(self.now() + 1, Relaxed);
+        let answer = ask();
+        self.asking.store(0, Relaxed);
+        self.beat(Stage::Capture);
+        answer
+    }
+
+    /// How long the source has not answered; `None` while nothing is asked of it.
+    pub(crate) fn source_silence(&self) -> Option<Duration> {
+        let since = self.asking.load(Relaxed).checked_sub(1)?;
+        Some(Duration::from_millis(self.now().saturating_sub(since)))
+    }
+
+    /// Whether nobody may be looked at.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Relaxed)
+    }
+
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Relaxed);
+    }
+
+    /// The part of the frames that is taken, 0..1.
+    pub(crate) fn rate(&self) -> f64 {
+        f64::from(self.rate.load(Relaxed)) / f64::from(FULL)
+    }
+
+    pub(crate) fn set_rate(&self, rate: f64) {
+        self.rate
+            .store((rate.clamp(0.0, 1.0) * f64::from(FULL)).round() as u32, Relaxed);
+    }
+
+    /// Whether frame `number` is among those that are taken at the present rate; counts it if not. The frames that
+    /// are taken lie as evenly as they can.
+    pub(crate) fn takes(&self, number: u64) -> bool {
+        let rate = u128::from(self.rate.load(Relaxed));
+        let taken = |frames: u128| frames * rate / u128::from(FULL);
+        let takes = taken(u128::from(number) + 1) > taken(u128::from(number));
+        if !takes {
+            self.left_out.add_one();
+        }
+        takes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress() -> Progress {
+        Progress::new(Arc::default())
+    }
+
+    #[test]
+    fn every_frame_is_taken_until_somebody_asks_for_less() {
+        let progress = progress();
+        assert!((0..1000).all(|number| progress.takes(number)));
+        assert_eq!(progress.left_out.get(), 0);
+    }
+
+    #[test]
+    fn what_is_taken_lies_evenly() {
+        for (rate, gaps) in [(0.5, 2..=2), (0.75, 1..=2), (0.3, 3..=4), (0.2, 5..=5)] {
+            let progress = progress();
+            progress.set_rate(rate);
+            let taken: Vec<u64> = (0..1000).filter(|number| progress.takes(*number)).collect();
+            assert_eq!(taken.len() as f64, 1000.0 * rate);
+            assert!(
+                taken.windows(2).all(|pair| gaps.contains(&(pair[1] - pair[0]))),
+                "{rate}"
+            );
+            assert_eq!(progress.left_out.get(), 1000 - taken.len() as u64);
+        }
+    }
+
+    #[test]
+    fn a_silent_source_is_not_a_silent_thread() {
+        let progress = progress();
+        assert_eq!(progress.source_silence(), None);
+        let silence = progress.ask_source(|| {
+            std::thread::sleep(Duration::from_millis(30));
+            progress.source_silence()
+        });
+        assert!(silence.expect("it was asked") >= Duration::from_millis(25));
+        assert_eq!(progress.source_silence(), None);
+        assert!(progress.silence(Stage::Capture) < Duration::from_millis(25));
+        assert!(progress.silence(Stage::Vision) >= Duration::from_millis(25));
+    }
+}
