@@ -142,7 +142,14 @@ level = "debug"
 
 
 def feed(fps, *more):
-    """Faces on /dev/video0: the bundled clip as an MJPG camera."""
+    """Faces on /dev/video0: the bundled clip as an MJPG camera. The loopback device is made anew each time, since it
+    does not always become a camera again when a second program writes to it."""
+    subprocess.run(["rmmod", "v4l2loopback"], stderr=subprocess.DEVNULL, check=False)
+    sh("modprobe", "v4l2loopback", "video_nr=0", "exclusive_caps=1", "card_label=Faces")
     feeder = Background("python3", REPO / "tests/arm/feeder.py", FACES, CLIP, fps, *more)
-    until(lambda: "MJPG" in sh("v4l2-ctl", "-d", FACES, "--list-formats"), 15, "the loopback device's format")
+    try:
+        until(lambda: "MJPG" in sh("v4l2-ctl", "-d", FACES, "--list-formats"), 15, "the loopback device's format")
+    except Failed as failed:
+        feeder.process.kill()
+        raise Failed(f"{failed}; the feeder says: {feeder.said()[-300:]}") from None
     return feeder

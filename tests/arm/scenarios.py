@@ -184,7 +184,6 @@ SCENARIOS = [cameras_are_there, replay, file_to_broker, camera_to_broker, raw_ca
 
 
 def main():
-    sh("modprobe", "v4l2loopback", "video_nr=0", "exclusive_caps=1", "card_label=Faces")
     sh("modprobe", "vivid", *VIVID_IS)
     # The beginning of the clip's first scene.
     SHORT.write_bytes(CLIP.read_bytes()[: sum(map(len, pictures(CLIP)[:8]))])
