@@ -22,7 +22,7 @@ impl<'a> CameraStates<'a> {
         Self {
             publisher,
             camera,
-            states: Mutex::new(States::default()),
+            states: Mutex::default(),
         }
     }
 
@@ -36,16 +36,10 @@ impl<'a> CameraStates<'a> {
         let camera = self.camera;
         let (state, kind, cause) = match event {
             CaptureEvent::Streaming => (CameraStateWord::Streaming, "", None),
-            CaptureEvent::Silent => (
-                CameraStateWord::NoData,
-                "silent",
-                Some("The source is open, but gives no picture.".to_owned()),
-            ),
-            CaptureEvent::Paused => (
-                CameraStateWord::Paused,
-                "button",
-                Some("The privacy button was pressed; pressed again, the camera goes on.".to_owned()),
-            ),
+            CaptureEvent::Paused => {
+                let cause = "The privacy button was pressed; pressed again, the camera goes on.";
+                (CameraStateWord::Paused, "button", Some(cause.to_owned()))
+            }
             CaptureEvent::Trouble(error) if error.is_one_picture() => {
                 log::warn!("{error}");
                 return;
@@ -57,8 +51,7 @@ impl<'a> CameraStates<'a> {
             }
             CaptureEvent::Trouble(error) => (error.state(), error.kind(), Some(error.to_string())),
         };
-        let mut states = self.lock();
-        let Some(change) = states.enter(state, kind, SystemTime::now()) else {
+        let Some(change) = self.lock().enter(state, kind, SystemTime::now()) else {
             return;
         };
         match (&cause, state) {

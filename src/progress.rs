@@ -39,8 +39,8 @@ impl Count {
         self.add(1);
     }
 
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Relaxed);
+    pub(crate) fn add(&self, more: u64) {
+        self.0.fetch_add(more, Relaxed);
     }
 
     pub(crate) fn set(&self, count: u64) {
@@ -58,10 +58,10 @@ pub(crate) struct Progress {
     origin: Instant,
     /// When each stage last came round, in milliseconds since `origin`.
     beats: [AtomicU64; 4],
-    /// Since when capture waits for its source, in milliseconds since `origin`, plus one; 0 if it does not.
-    asking: AtomicU64,
     /// Frames that vision looked at.
     pub(crate) looked_at: Count,
+    /// Frames that came broken from the camera.
+    pub(crate) damaged: Count,
     /// Frames that could not be decoded or looked at.
     pub(crate) broken: Count,
     /// Frames that were replaced by a newer one before vision could look.
@@ -80,8 +80,8 @@ impl Progress {
         Self {
             origin: Instant::now(),
             beats: Default::default(),
-            asking: AtomicU64::new(0),
             looked_at: Count::default(),
+            damaged: Count::default(),
             broken: Count::default(),
             replaced: Count::default(),
             left_out: Count::default(),
@@ -114,22 +114,6 @@ impl Progress {
     pub(crate) fn silence(&self, stage: Stage) -> Duration {
         let last = self.beats[stage as usize].load(Relaxed);
         Duration::from_millis(self.now().saturating_sub(last))
-    }
-
-    /// Capture asks its source for something, which may take as long as the source likes: meanwhile the source is
-    /// silent, not the thread.
-    pub(crate) fn ask_source<T>(&self, ask: impl FnOnce() -> T) -> T {
-        self.asking.store(self.now() + 1, Relaxed);
-        let answer = ask();
-        self.asking.store(0, Relaxed);
-        self.beat(Stage::Capture);
-        answer
-    }
-
-    /// How long the source has not answered; `None` while nothing is asked of it.
-    pub(crate) fn source_silence(&self) -> Option<Duration> {
-        let since = self.asking.load(Relaxed).checked_sub(1)?;
-        Some(Duration::from_millis(self.now().saturating_sub(since)))
     }
 
     /// Whether nobody may be looked at.
@@ -195,16 +179,11 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_source_is_not_a_silent_thread() {
+    fn only_who_comes_round_is_not_silent() {
         let progress = progress();
-        assert_eq!(progress.source_silence(), None);
-        let silence = progress.ask_source(|| {
-            std::thread::sleep(Duration::from_millis(30));
-            progress.source_silence()
-        });
-        assert!(silence.expect("it was asked") >= Duration::from_millis(25));
-        assert_eq!(progress.source_silence(), None);
-        assert!(progress.silence(Stage::Capture) < Duration::from_millis(25));
+        std::thread::sleep(Duration::from_millis(30));
+        progress.beat(Stage::Capture);
+        assert!(progress.silence(Stage::Capture) < progress.silence(Stage::Vision));
         assert!(progress.silence(Stage::Vision) >= Duration::from_millis(25));
     }
 }

@@ -86,7 +86,8 @@ mosquitto_sub -p "$port" -u reader -P reader -v -t 'affectd/#' >"$work/messages"
 reader=$!
 systemd-nspawn --quiet --register=no --keep-unit --boot --directory "$root" --console=pipe </dev/null >"$work/console" 2>&1 &
 container=$!
-finish() { kill "$reader" "$broker" 2>/dev/null || true; kill -KILL "$container" 2>/dev/null || true; }
+# The container's first process is ended before nspawn, which would leave it behind.
+finish() { kill -KILL "$(leader)" "$container" "$reader" "$broker" 2>/dev/null || true; }
 trap finish EXIT
 
 leader() { pgrep -P "$container" | head -1; }
@@ -193,6 +194,7 @@ scenario "stop" stops
 scenario "wrong configuration" bad_config
 scenario "configuration mended" mended
 inside systemctl poweroff >/dev/null 2>&1 || true
+within 30 eval '! kill -0 "$container"' || echo "nspawn: the container does not power off" >&2
 
 commit=$(git describe --always --dirty --abbrev=10 --exclude='*')
 cat >docs/device-tests.md <<DOC

@@ -13,11 +13,13 @@ fn a_run_from_birth_to_stopped() {
     for protocol in ["5", "3.1.1"] {
         let broker = Mosquitto::started();
         let mut subscriber = Subscriber::start(broker.port, &[protocol]);
-        let config = clip_config(broker.port, &format!("protocol = \"{protocol}\""));
+        // Long windows: a busy machine, too, has looked at some frames by the middle of one.
+        let config = clip_config(broker.port, &format!("protocol = \"{protocol}\""))
+            .replace("length = \"1s\"", "length = \"3s\"");
         let mut daemon = Daemon::run(&config);
         let birth = subscriber.wait_for_status("online");
         assert_eq!((birth.topic.as_str(), birth.qos), ("affectd/test/unit/status", 1));
-        subscriber.window_numbers(4);
+        subscriber.window_numbers(2);
         let window = subscriber
             .seen()
             .iter()
@@ -58,7 +60,7 @@ fn a_run_from_birth_to_stopped() {
         subscriber.catch_up();
         let seen = subscriber.windows().len();
         subscriber.window_numbers(seen + 1);
-        std::thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(1800));
         let asked = Instant::now();
         daemon.process.signal("-TERM");
         assert!(daemon.process.wait().success(), "{}", daemon.process.log());

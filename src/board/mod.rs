@@ -11,7 +11,6 @@ use affect_core::health::{BoardHealth, Drops, FrameHealth, HEALTH_SCHEMA, Health
 use affect_core::report::CameraStateWord;
 
 use crate::camera_state::CameraStates;
-use crate::capture::CaptureEvent;
 use crate::clock::rfc3339;
 use crate::config::Config;
 use crate::progress::{Progress, Stage};
@@ -41,8 +40,6 @@ const FAST: Duration = Duration::from_millis(20);
 const SLOW: Duration = Duration::from_millis(250);
 /// How often the line for systemd is written anew.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
-/// How long a source may give nothing before it is called silent.
-const SILENT_AFTER: Duration = Duration::from_secs(5);
 /// How long the start waits for a first frame. Without one the daemon is ready, too: a camera that is unplugged must
 /// not hold up the boot, nor be an endless restart.
 const FIRST_FRAME: Duration = Duration::from_secs(20);
@@ -127,12 +124,6 @@ impl Board {
             if look.is_due(now) {
                 if watch.moves(progress) {
                     self.notify.alive();
-                }
-                if progress
-                    .source_silence()
-                    .is_some_and(|silence| silence > SILENT_AFTER)
-                {
-                    view.camera.tell(CaptureEvent::Silent);
                 }
                 let facts = self.facts(view);
                 let before = std::mem::replace(&mut sign, Sign::of(&facts));
@@ -234,7 +225,7 @@ impl Board {
             },
             drops: Drops {
                 replaced: progress.replaced.get(),
-                broken: progress.broken.get(),
+                broken: progress.damaged.get() + progress.broken.get(),
                 heat: progress.left_out.get(),
             },
             board: board_health(&self.heat),

@@ -26,8 +26,7 @@ impl Watch {
 
     /// Whether every thread came round lately.
     pub(super) fn moves(&mut self, progress: &Progress) -> bool {
-        let source_is_silent = progress.source_silence().is_some();
-        let stuck: Vec<&str> = stuck(|stage| progress.silence(stage), source_is_silent, self.limit).collect();
+        let stuck: Vec<&str> = stuck(|stage| progress.silence(stage), self.limit).collect();
         if !stuck.is_empty() && !self.told {
             log::error!(
                 "The thread `{}` has not come round for {} s. systemd's watchdog will start affectd anew; please report this.",
@@ -40,15 +39,10 @@ impl Watch {
     }
 }
 
-/// The threads that stand still. Capture may wait for its source as long as that takes: a silent camera is told as
-/// a state of the camera, and no restart would make it speak.
-fn stuck(
-    silence: impl Fn(Stage) -> Duration,
-    source_is_silent: bool,
-    limit: Duration,
-) -> impl Iterator<Item = &'static str> {
-    let stuck =
-        move |stage: &Stage| silence(*stage) > limit && !(source_is_silent && *stage == Stage::Capture);
+/// The threads that stand still. A camera that gives nothing is none of them: capture comes round all the same, and the
+/// camera's state says so.
+fn stuck(silence: impl Fn(Stage) -> Duration, limit: Duration) -> impl Iterator<Item = &'static str> {
+    let stuck = move |stage: &Stage| silence(*stage) > limit;
     Stage::ALL.into_iter().filter(stuck).map(Stage::name)
 }
 
@@ -60,16 +54,10 @@ mod tests {
     fn each_thread_alone_can_stop_the_feeding() {
         let limit = Duration::from_secs(15);
         let lively = Duration::from_secs(1);
-        assert_eq!(stuck(|_| lively, false, limit).count(), 0);
+        assert_eq!(stuck(|_| lively, limit).count(), 0);
         for hung in Stage::ALL {
             let silence = |stage| if stage == hung { limit * 2 } else { lively };
-            assert_eq!(stuck(silence, false, limit).collect::<Vec<_>>(), [hung.name()]);
-            let expected = usize::from(hung != Stage::Capture);
-            assert_eq!(
-                stuck(silence, true, limit).count(),
-                expected,
-                "a silent source excuses capture alone"
-            );
+            assert_eq!(stuck(silence, limit).collect::<Vec<_>>(), [hung.name()]);
         }
     }
 }

@@ -32,9 +32,7 @@ pub(crate) struct Pace {
 pub(crate) enum CaptureEvent {
     /// Frames come. (Told with each.)
     Streaming,
-    /// The source is open, but has given nothing for a while.
-    Silent,
-    /// The source is closed until the pause is over.
+    /// The source is closed until a privacy pause is over.
     Paused,
     /// The source is lost, or one picture of it.
     Trouble(SourceError),
@@ -74,8 +72,10 @@ pub(crate) fn capture_loop(
         let began = Instant::now();
         // What was opened is closed again before anybody waits.
         let again = !std::mem::take(&mut player.gave);
-        let opened = progress.ask_source(|| source.open(again));
-        match opened.and_then(|mut source| player.play(source.as_mut(), &mut tell)) {
+        let played = source
+            .open(again)
+            .and_then(|mut source| player.play(source.as_mut(), &mut tell));
+        match played {
             Err(error) if pace.wait_for_source && !player.stopping() => {
                 tell(CaptureEvent::Trouble(error));
                 if began.elapsed() > STEADY {
@@ -126,7 +126,8 @@ impl Player<'_> {
             if self.progress.is_paused() {
                 return Ok(End::Paused);
             }
-            match self.progress.ask_source(|| source.next()) {
+            self.progress.beat(Stage::Capture);
+            match source.next() {
                 Ok(Next::Picture(image)) => {
                     self.gave = true;
                     given_in_this_round = true;
@@ -145,7 +146,7 @@ impl Player<'_> {
                 Ok(Next::Broken(count, why)) => {
                     let before = self.broken;
                     self.broken += count;
-                    self.progress.broken.add(count);
+                    self.progress.damaged.add(count);
                     if before == 0 || before / MANY != self.broken / MANY {
                         tell(CaptureEvent::Broken(self.broken, why));
                     }

@@ -19,9 +19,9 @@ pub(crate) struct States {
 }
 
 impl States {
-    /// The state; `None` before there was one.
+    /// The present state; `None` before the first.
     pub(crate) fn word(&self) -> Option<CameraStateWord> {
-        self.current.map(|(word, _, _)| word)
+        self.current.map(|(state, ..)| state)
     }
 
     /// The camera is in `state`, by a cause of `kind`. Gives what to tell: once for each state and kind of cause,

@@ -50,7 +50,7 @@ pub struct FrameHealth {
 pub struct Drops {
     /// A newer frame came before there was time for this one.
     pub replaced: u64,
-    /// The frame could not be decoded or looked at.
+    /// The frame came broken, or could not be decoded or looked at.
     pub broken: u64,
     /// Left out to keep the board cool.
     pub heat: u64,
