@@ -13,7 +13,6 @@ PROGRAM = REPO / "target/arm/aarch64/affectd"
 FACES, VIVID = pathlib.Path("/dev/video0"), pathlib.Path("/dev/video1")
 ENVIRONMENT = os.environ | {"AFFECTD_SHARE": str(REPO),
                             "AFFECTD_TFLITE": str(PROGRAM.parent / "libtensorflowlite_c.so")}
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
@@ -80,10 +79,9 @@ class Background:
     def cpu(self, thread=None):
         """Seconds of CPU that the program, or its thread of this name, has used."""
         tasks = pathlib.Path(f"/proc/{self.pid}/task").iterdir()
-        stats = [(task / "stat").read_text().rsplit(")", 1) for task in tasks]
-        chosen = [rest.split() for name, rest in stats if thread is None or name.split("(", 1)[1] == thread]
+        chosen = [task for task in tasks if thread in (None, (task / "comm").read_text().strip())]
         check(chosen, f"there is no thread `{thread}`")
-        return sum(int(fields[11]) + int(fields[12]) for fields in chosen) / TICKS
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in chosen) / 1e9
 
 
 class Daemon(Background):
@@ -112,13 +110,15 @@ host = "10.0.2.2"
 port = {os.environ["PORT"]}
 # The broker lives in the time of the machine outside, which may pass much faster.
 keep_alive = "1h"
+[status]
+health_interval = "5s"
 [log]
 level = "debug"
 """)
         super().__init__(PROGRAM, "run", "-c", config, user=user)
 
     def messages(self, kind):
-        """What the host's broker has of this daemon, oldest first: `window`, `state`."""
+        """What the host's broker has of this daemon, oldest first: `window`, `state`, `health`."""
         found = []
         for line in MESSAGES.read_text().splitlines():
             topic, _, payload = line.partition(" ")
