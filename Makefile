@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test test-systemd setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
+.PHONY: demo test test-systemd cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB) $(STAMPS)/build-packages
@@ -57,6 +57,16 @@ deny: $(STAMPS)/venv
 	  || if grep -q 'failed to fetch advisory database' $(STAMPS)/advisories.log; \
 	     then echo "deny: advisories NOT CHECKED, their database cannot be fetched from here"; \
 	     else cat $(STAMPS)/advisories.log; exit 1; fi
+
+# Binaries for aarch64 and armv7 in target/arm. See cross/README.md.
+cross:
+	cross/build.sh
+
+# Unit and golden tests as ARM code, then the whole daemon with cameras in an emulated machine. See docs/arm-tests.md.
+test-arm: cross $(LIB) $(STAMPS)/packages $(STAMPS)/build-packages
+	tests/arm/emulated.sh
+	tests/arm/guest.sh
+	tests/arm/boot.sh
 
 # Writes the generated files anew: configuration template and JSON Schemas.
 schemas: $(STAMPS)/build-packages

@@ -10,9 +10,10 @@ use affect_core::manifest::Task;
 use affect_core::preprocess::Picture;
 use affect_tflite::{Options, Runtime};
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::capture::Image;
-use affect_vision::{Classifier, Detector, DetectorSettings, Engine, LoadedModel};
+use affect_vision::{Classifier, Detector, DetectorSettings, Engine, LoadedModel, hex};
 
 use crate::vision::Decoder;
 
@@ -71,6 +72,36 @@ pub(crate) struct Outcome {
     pub(crate) image: String,
     /// What differs from the recording; empty if nothing does.
     pub(crate) differences: Vec<String>,
+    /// The network's input and its outputs, bit for bit. They tell machines apart that agree within the tolerance.
+    pub(crate) bits: Bits,
+}
+
+/// The beginnings of SHA-256 sums.
+#[derive(Debug)]
+pub(crate) struct Bits {
+    /// Of the values in the input tensor.
+    pub(crate) input: String,
+    /// Of the values of all outputs, in the order of the manifest.
+    pub(crate) outputs: String,
+}
+
+impl Bits {
+    fn of(model: &LoadedModel, engine: &mut Engine) -> anyhow::Result<Self> {
+        let digest =
+            |values: &[f32], sum: &mut Sha256| values.iter().for_each(|v| sum.update(v.to_le_bytes()));
+        let short = |sum: Sha256| hex(&sum.finalize()).chars().take(16).collect();
+        let (mut input, mut outputs) = (Sha256::new(), Sha256::new());
+        digest(&engine.stored_input()?, &mut input);
+        for place in &model.outputs {
+            let mut values = vec![0.0; model.file.outputs()[*place].len()];
+            engine.read(*place, &mut values)?;
+            digest(&values, &mut outputs);
+        }
+        Ok(Self {
+            input: short(input),
+            outputs: short(outputs),
+        })
+    }
 }
 
 /// Why golden vectors could not be run at all.
@@ -120,13 +151,14 @@ pub(crate) fn run(
                 Task::Detector => run_detector(runtime, model, options, case, &picture),
             }
         };
-        let differences = run().map_err(|cause| GoldenError::Run {
+        let (differences, bits) = run().map_err(|cause| GoldenError::Run {
             image: case.image.clone(),
             cause,
         })?;
         Ok(Outcome {
             image: case.image.clone(),
             differences,
+            bits,
         })
     };
     recording.cases.iter().map(case).collect()
@@ -149,7 +181,7 @@ fn run_expression(
     options: &Options,
     case: &Case,
     picture: &Picture<'_>,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<(Vec<String>, Bits)> {
     let mut classifier = Classifier::new(runtime, model, options, 0.0)?;
     classifier.engine().fill(picture, &region(case, picture))?;
     let mut differences = compare_input(case, classifier.engine())?;
@@ -173,7 +205,8 @@ fn run_expression(
             }
         }
     }
-    Ok(differences)
+    let bits = Bits::of(model, classifier.engine())?;
+    Ok((differences, bits))
 }
 
 fn run_attributes(
@@ -182,7 +215,7 @@ fn run_attributes(
     options: &Options,
     case: &Case,
     picture: &Picture<'_>,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<(Vec<String>, Bits)> {
     let mut engine = Engine::new(runtime, model, options)?;
     engine.fill(picture, &region(case, picture))?;
     let mut differences = compare_input(case, &mut engine)?;
@@ -199,7 +232,8 @@ fn run_attributes(
             differences.push(format!("a value of `{role}` is {found:.3}, recorded {wanted:.3}"));
         }
     }
-    Ok(differences)
+    let bits = Bits::of(model, &mut engine)?;
+    Ok((differences, bits))
 }
 
 /// The part of the picture that a case is about.
@@ -235,7 +269,7 @@ fn run_detector(
     options: &Options,
     case: &Case,
     picture: &Picture<'_>,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<(Vec<String>, Bits)> {
     let settings = DetectorSettings {
         score_threshold: 0.6,
         nms_iou: 0.3,
@@ -283,5 +317,6 @@ fn run_detector(
             ));
         }
     }
-    Ok(differences)
+    let bits = Bits::of(model, detector.engine())?;
+    Ok((differences, bits))
 }

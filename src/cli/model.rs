@@ -9,6 +9,7 @@ use super::{Exit, Failure, print, start_log};
 use crate::config::Level;
 use crate::golden;
 use crate::place;
+use crate::setup;
 use affect_vision::LoadedModel;
 
 #[derive(Debug, clap::Args)]
@@ -18,6 +19,24 @@ pub(super) struct Arguments {
     /// The TensorFlow Lite library, if not in one of the usual places.
     #[arg(long, value_name = "FILE")]
     runtime: Option<PathBuf>,
+    /// What does the arithmetic.
+    #[arg(long, value_enum, default_value_t)]
+    delegate: Arithmetic,
+    /// Print checksums of the network's input and outputs, too: equal ones are equal bit for bit.
+    #[arg(long)]
+    bits: bool,
+}
+
+/// What may do the arithmetic.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum Arithmetic {
+    /// XNNPACK, or the library's own kernels where it does not work.
+    #[default]
+    Auto,
+    /// XNNPACK.
+    Xnnpack,
+    /// The library's own kernels.
+    None,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -43,14 +62,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let path = place::runtime(arguments.runtime.as_deref()).map_err(|e| bad(e.into()))?;
     let runtime = Runtime::load(&path).map_err(|e| bad(e.into()))?;
-    let options = Options {
-        threads: 1,
-        delegate: Delegate::Xnnpack,
+    let delegate = match arguments.delegate {
+        Arithmetic::Auto => setup::usual_delegate(&runtime, &model.file),
+        Arithmetic::Xnnpack => Delegate::Xnnpack,
+        Arithmetic::None => Delegate::None,
     };
+    let kernels = match delegate {
+        Delegate::Xnnpack => "XNNPACK",
+        _ => "its own kernels",
+    };
+    let options = Options { threads: 1, delegate };
     let interpreter = Interpreter::new(&runtime, &model.file, &options).map_err(|e| bad(e.into()))?;
     print(format_args!(
-        "delegate   TensorFlow Lite {} with XNNPACK takes {}",
+        "delegate   TensorFlow Lite {} with {} takes {}",
         runtime.version(),
+        kernels,
         interpreter
             .delegation()
             .map_or_else(|| "an unknown part".to_owned(), taken)
@@ -65,6 +91,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             outcome.differences.join("; ")
         };
         print(format_args!("golden     {}: {result}", outcome.image))?;
+        if arguments.bits {
+            let bits = &outcome.bits;
+            print(format_args!(
+                "bits       {}: input {} outputs {}",
+                outcome.image, bits.input, bits.outputs
+            ))?;
+        }
     }
     if wrong > 0 {
         let total = outcomes.len();

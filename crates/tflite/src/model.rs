@@ -110,18 +110,23 @@ fn what_it_looks_like(bytes: &[u8]) -> String {
     found.map_or_else(String::new, |(_, what)| (*what).to_owned())
 }
 
+/// Sixteen bytes at a multiple of 16. A `u128` would be at a multiple of 8 on 32-bit ARM.
+#[derive(Clone, Copy)]
+#[repr(C, align(16))]
+struct Block([u8; 16]);
+
 /// Bytes that start at a multiple of 16, as the C library expects of constants.
 struct Aligned {
-    blocks: Vec<u128>,
+    blocks: Vec<Block>,
     length: usize,
 }
 
 impl Aligned {
     fn new(bytes: &[u8]) -> Self {
         let blocks = bytes.chunks(16).map(|chunk| {
-            let mut block = [0; 16];
-            block[..chunk.len()].copy_from_slice(chunk);
-            u128::from_ne_bytes(block)
+            let mut block = Block([0; 16]);
+            block.0[..chunk.len()].copy_from_slice(chunk);
+            block
         });
         Self {
             blocks: blocks.collect(),

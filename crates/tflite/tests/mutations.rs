@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use affect_tflite::{Delegate, Interpreter, Model, Options, Runtime};
-use common::{library, models};
+use common::{USUAL, library, models};
 
 const COUNT: &str = "AFFECTD_MUTATIONS";
 const CHILD: &str = "AFFECTD_MUTATIONS_FROM";
@@ -127,11 +127,7 @@ fn child(from: u64, count: u64) {
         writeln!(out, "\nat {seed}").unwrap();
         out.flush().unwrap();
         let bytes = damage(&originals[which], &places[which], seed);
-        let delegate = if seed % 3 == 0 {
-            Delegate::None
-        } else {
-            Delegate::Xnnpack
-        };
+        let delegate = if seed % 3 == 0 { Delegate::None } else { USUAL };
         writeln!(out, "{}", try_one(&runtime, bytes, delegate)).unwrap();
     }
     writeln!(out, "\ndone").unwrap();

@@ -3,6 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
+use affect_tflite::Delegate;
+
+/// What does the arithmetic by default: XNNPACK, which the library for 32-bit ARM does not have.
+pub const USUAL: Delegate = if cfg!(target_arch = "arm") {
+    Delegate::None
+} else {
+    Delegate::Xnnpack
+};
+
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

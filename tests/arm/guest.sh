@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Makes the ARM guest of the scenarios: Debian 12's arm64 kernel, an initial RAM disk with Python and v4l-utils, the
+# test driver `vivid`, and `v4l2loopback` built for that kernel. All of it lies in target/arm; made once.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+readonly MODULES=(virtio_pci virtio_net virtio_rng 9pnet_virtio 9p vivid v4l2loopback)
+say() { echo "guest: $*"; }
+
+root=$PWD/target/arm/root-arm64 kernel=$PWD/target/arm/kernel
+cross/debian.sh arm64 "$root" libc6 libgcc-s1 libstdc++6 python3 v4l-utils busybox-static kmod
+if [[ ! -f target/arm/vmlinuz ]]; then
+    image=$(APT_CONFIG=$PWD/target/arm/apt/arm64/apt.conf apt-cache depends linux-image-arm64 | awk '/Depends: linux-image-/ { print $2; exit }')
+    version=${image#linux-image-}
+    cross/debian.sh --alone arm64 "$kernel" "$image" "linux-headers-$version" "linux-headers-${version%-arm64}-common" v4l2loopback-dkms
+    # The tools with which modules are built, for this machine.
+    cross/debian.sh --alone amd64 "$kernel" "linux-kbuild-$(echo "$version" | cut -d . -f 1-2)"
+    say "building v4l2loopback for Linux $version"
+    headers=$kernel/usr/src/linux-headers-$version source=$(echo "$kernel"/usr/src/v4l2loopback-*)
+    sed -i "s|^include /usr/src|include $kernel/usr/src|" "$headers/Makefile"
+    make -s -C "$headers" M="$source" ARCH=arm64 CROSS_COMPILE=aarch64-linux-gnu- CC=aarch64-linux-gnu-gcc modules 2>"$source/log" ||
+        { cat "$source/log" >&2; exit 1; }
+    mkdir -p "$kernel/lib/modules/$version/extra"
+    cp "$source/v4l2loopback.ko" "$kernel/lib/modules/$version/extra/"
+    PATH=$PATH:/usr/sbin depmod -b "$kernel" "$version"
+    cp "$kernel/boot/vmlinuz-$version" target/arm/vmlinuz
+fi
+if [[ ! -f target/arm/initrd.gz || tests/arm/init -nt target/arm/initrd.gz || tests/arm/guest.sh -nt target/arm/initrd.gz ]]; then
+    say "packing the initial RAM disk"
+    version=$(ls "$kernel/lib/modules")
+    disk=target/arm/initrd
+    rm -rf "$disk" && cp -a "$root" "$disk"
+    # Only the modules that are used, with what they need themselves.
+    for module in "${MODULES[@]}"; do
+        PATH=$PATH:/usr/sbin modprobe -d "$kernel" -S "$version" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
+    done | sort -u | while read -r file; do
+        install -D -m 644 "$file" "$disk/lib/modules/$version/${file#*"/lib/modules/$version/"}"
+    done
+    cp "$kernel/lib/modules/$version"/modules.{builtin,builtin.modinfo,order} "$disk/lib/modules/$version/"
+    PATH=$PATH:/usr/sbin depmod -b "$disk" "$version"
+    find "$disk" -name '*.ko' -exec aarch64-linux-gnu-strip --strip-debug {} +
+    rm -rf "$disk"/usr/share/{zoneinfo,i18n,bash-completion,python3/debpython} "$disk"/usr/lib/*/{gconv,perl-base} "$disk/.unpacked"
+    install -m 755 tests/arm/init "$disk/init"
+    (cd "$disk" && find . | cpio --quiet -o -H newc | gzip -1) >target/arm/initrd.new
+    mv target/arm/initrd.new target/arm/initrd.gz
+    rm -r "$disk"
+fi
+say "$(stat -c '%n, %s bytes' target/arm/vmlinuz target/arm/initrd.gz | paste -sd ';')"
