@@ -4,7 +4,7 @@
 
 Both train on made-up pictures, turn by turn. Each turn is a short run and a longer one of the same program, and their
 difference counts: so starting, compiling and saving are left out. Ours decodes and crops its pictures on the way;
-PyTorch gets tensors that are ready. Without --norm batch norm is folded, as in our recipes. PyTorch must be installed
+PyTorch gets tensors that are ready. Without --norm batch norm is folded; our recipes train with it. PyTorch must be installed
 in the Python that runs this (pip install torch); leave the machine alone meanwhile.
 """
 import argparse
