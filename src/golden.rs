@@ -87,7 +87,8 @@ pub(crate) struct Bits {
 
 impl Bits {
     fn of(model: &LoadedModel, engine: &mut Engine) -> anyhow::Result<Self> {
-        let digest = |values: &[f32], sum: &mut Sha256| values.iter().for_each(|v| sum.update(v.to_le_bytes()));
+        let digest =
+            |values: &[f32], sum: &mut Sha256| values.iter().for_each(|v| sum.update(v.to_le_bytes()));
         let short = |sum: Sha256| hex(&sum.finalize()).chars().take(16).collect();
         let (mut input, mut outputs) = (Sha256::new(), Sha256::new());
         digest(&engine.stored_input()?, &mut input);

@@ -288,11 +288,7 @@ fn word(value: impl serde::Serialize) -> String {
 }
 
 /// The configured delegate.
-fn choose_delegate(
-    model: &config::Model,
-    runtime: &Runtime,
-    probe: &LoadedModel,
-) -> Delegate {
+fn choose_delegate(model: &config::Model, runtime: &Runtime, probe: &LoadedModel) -> Delegate {
     match model.delegate {
         config::Delegate::None => Delegate::None,
         config::Delegate::Xnnpack => Delegate::Xnnpack,

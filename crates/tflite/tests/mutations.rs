@@ -127,11 +127,7 @@ fn child(from: u64, count: u64) {
         writeln!(out, "\nat {seed}").unwrap();
         out.flush().unwrap();
         let bytes = damage(&originals[which], &places[which], seed);
-        let delegate = if seed % 3 == 0 {
-            Delegate::None
-        } else {
-            USUAL
-        };
+        let delegate = if seed % 3 == 0 { Delegate::None } else { USUAL };
         writeln!(out, "{}", try_one(&runtime, bytes, delegate)).unwrap();
     }
     writeln!(out, "\ndone").unwrap();
