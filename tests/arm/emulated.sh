@@ -43,14 +43,13 @@ for arch in "$@"; do
         skip=(--skip damaged_models_never)
         say "the kernel takes no binfmt_misc here: the test with damaged models, which needs it, is left out for $arch"
     }
-    # The tests compile a delegate with `cc`.
-    mkdir -p "target/arm/bin-$arch"
-    ln -sf "$(command -v "$gnu-gcc")" "target/arm/bin-$arch/cc"
     (
         upper=${target//-/_}
         export "CARGO_TARGET_${upper^^}_RUNNER=$emulator" QEMU_LD_PREFIX="$root"
         export AFFECTD_TFLITE=$PWD/target/arm/$arch/libtensorflowlite_c.so AFFECTD_MUTATIONS=${AFFECTD_MUTATIONS:-300}
-        PATH=$PWD/target/arm/bin-$arch:$PATH cargo test --target "$target" --target-dir target/arm/build \
+        # One test compiles a delegate in C.
+        export AFFECTD_CC=$gnu-gcc
+        cargo test --target "$target" --target-dir target/arm/build \
             --package affect-core --package affect-tflite --package affect-vision -- "${skip[@]}"
     ) 2>&1 | tee "target/arm/tests-$arch.log" | grep -E '^(test result|test .*FAILED|error|---- )|panicked' || true
     sum() { grep -E '^test result:' "target/arm/tests-$arch.log" | grep -oE "[0-9]+ $1" | awk '{ n += $1 } END { print n + 0 }'; }
@@ -62,8 +61,8 @@ for arch in "$@"; do
 
     for model in models/*/model.toml; do
         folder=$(dirname "$model")
-        element=$(sed -n 's/^element *= *"\(.*\)"/\1/p' "$model" | head -n 1)
-        here=$("$here_affectd" model "$folder" --delegate "$delegate" --bits | bits)
+        element=$(sed -n '/^\[input\]/,$ s/^type *= *"\(.*\)"/\1/p' "$model" | head -n 1)
+        here=$(AFFECTD_SHARE=$PWD "$here_affectd" model "$folder" --delegate "$delegate" --bits | bits) || here=
         there=$(AFFECTD_TFLITE=$PWD/target/arm/$arch/libtensorflowlite_c.so QEMU_LD_PREFIX=$root \
             $emulator "target/arm/$arch/affectd" model "$folder" --delegate "$delegate" --bits | bits) || there=
         what="$(basename "$folder") ($element) with $delegate on $arch and $(uname -m)"

@@ -13,7 +13,9 @@ use common::{library, model};
 fn double(folder: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/delegate_double.c");
     let built = folder.join("libdelegate_double.so");
-    let status = Command::new("cc")
+    // Where the tests are built for another architecture, its compiler is named.
+    let compiler = std::env::var("AFFECTD_CC").unwrap_or_else(|_| "cc".to_owned());
+    let status = Command::new(compiler)
         .args(["-shared", "-fPIC", "-w", "-o"])
         .arg(&built)
         .arg(source)
