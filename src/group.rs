@@ -113,6 +113,7 @@ pub(crate) fn group_loop(
     mut publish: impl FnMut(WindowReport),
 ) {
     let mut windows = Windows::new(reporter.settings.length);
+    let frame_time = Duration::from_secs_f64(1.0 / reporter.settings.fps);
     let mut latencies = Latencies::default();
     let mut close = |window: &Window, now, latencies: &mut Latencies| {
         let report = reporter.report(window, now);
@@ -123,7 +124,6 @@ pub(crate) fn group_loop(
         }
         publish(report);
     };
-    let frame_time = Duration::from_secs_f64(1.0 / reporter.settings.fps);
     let mut stream_end = Duration::ZERO;
     loop {
         progress.beat(Stage::Group);
