@@ -21,24 +21,42 @@ pub(super) struct Arguments {
 
 /// What is known of a device.
 #[derive(Debug, Serialize)]
-struct Listed {
+pub(super) struct Listed {
     /// The name to configure as [camera] source.
     source: PathBuf,
     /// Its other names.
     also: Vec<PathBuf>,
     /// The name for people.
-    name: String,
+    pub(super) name: String,
     driver: String,
     /// Where it is plugged in.
     bus: String,
     /// Codes of all its formats, those that affectd does not read too.
     formats: Vec<String>,
     /// What affectd reads of it.
-    offers: Vec<Offer>,
+    pub(super) offers: Vec<Offer>,
     /// What would be chosen.
-    chosen: Option<Mode>,
+    pub(super) chosen: Option<Mode>,
     /// Why it cannot be used, if it cannot.
     problem: Option<String>,
+}
+
+impl Listed {
+    /// Codes of the formats that affectd does not read.
+    pub(super) fn not_read(&self) -> Vec<&str> {
+        let known = |code: &&str| self.offers.iter().any(|offer| offer.format.name() == *code);
+        let codes = self.formats.iter().map(String::as_str);
+        codes.filter(|code| !known(code)).collect()
+    }
+
+    /// Why it cannot be used, if it cannot.
+    pub(super) fn problem(&self) -> Option<&str> {
+        match (&self.problem, &self.chosen) {
+            (Some(problem), _) => Some(problem),
+            (None, Some(_)) => None,
+            (None, None) => Some("it has no format that affectd reads"),
+        }
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -50,7 +68,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let wish = wish(&config.camera);
     let devices = find::devices(Path::new("/dev"));
-    let cameras: Vec<Listed> = devices.iter().filter_map(|names| look(names, &wish)).collect();
+    let cameras: Vec<Listed> = devices
+        .iter()
+        .filter_map(|names| look::<V4l2>(names, &wish))
+        .collect();
     if arguments.json {
         let text = serde_json::to_string_pretty(&cameras).map_err(std::io::Error::from)?;
         return Ok(print(text)?);
@@ -67,7 +88,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Asks a device what it is. `None` if it captures no pictures at all, as many of a camera's files do not.
-fn look(names: &find::Names, wish: &Wish) -> Option<Listed> {
+pub(super) fn look<C: Camera>(names: &find::Names, wish: &Wish) -> Option<Listed> {
     let source = names.best().to_owned();
     let others = names.stable.iter().chain([&names.node]);
     let mut listed = Listed {
@@ -81,7 +102,7 @@ fn look(names: &find::Names, wish: &Wish) -> Option<Listed> {
         chosen: None,
         problem: None,
     };
-    let asked = V4l2::open(&names.node).and_then(|camera| Ok((camera.identify()?, camera)));
+    let asked = C::open(&names.node).and_then(|camera| Ok((camera.identify()?, camera)));
     let (identity, camera) = match asked {
         Ok(asked) => asked,
         Err(cause) => {
@@ -121,32 +142,28 @@ fn text(camera: &Listed) -> String {
         );
     }
     for offer in &camera.offers {
-        let rates: Vec<String> = offer.rates.iter().map(|rate| format!("{rate:.4}")).collect();
-        let rates = rates
-            .iter()
-            .map(|rate| rate.trim_end_matches('0').trim_end_matches('.'));
-        let rates = rates.collect::<Vec<_>>().join(", ");
-        line(
-            "offers",
-            format!("{} {} px at {rates} fps", offer.format.name(), size(offer.size)),
-        );
+        line("offers", in_words(offer));
     }
-    let known = |code: &&String| camera.offers.iter().any(|offer| offer.format.name() == *code);
-    let unread: Vec<&str> = camera
-        .formats
-        .iter()
-        .filter(|code| !known(code))
-        .map(String::as_str)
-        .collect();
-    if !unread.is_empty() {
-        line("not read", unread.join(", "));
+    let not_read = camera.not_read();
+    if !not_read.is_empty() {
+        line("not read", not_read.join(", "));
     }
-    match (&camera.problem, &camera.chosen) {
-        (Some(problem), _) => line("problem", problem.clone()),
-        (None, Some(mode)) => line("chosen", mode.to_string()),
-        (None, None) => line("problem", "it has no format that affectd reads".to_owned()),
+    if let Some(problem) = camera.problem() {
+        line("problem", problem.to_owned());
+    } else if let Some(mode) = &camera.chosen {
+        line("chosen", mode.to_string());
     }
     out
+}
+
+/// An offer, such as `YUYV 640×480 px at 30, 7.5 fps`.
+pub(super) fn in_words(offer: &Offer) -> String {
+    let rates: Vec<String> = offer.rates.iter().map(|rate| format!("{rate:.4}")).collect();
+    let rates = rates
+        .iter()
+        .map(|rate| rate.trim_end_matches('0').trim_end_matches('.'));
+    let rates = rates.collect::<Vec<_>>().join(", ");
+    format!("{} {} px at {rates} fps", offer.format.name(), size(offer.size))
 }
 
 fn size(size: Size) -> String {
