@@ -171,3 +171,82 @@ fn wait(windows: &Windows, clock: StreamClock) -> Duration {
         StreamClock::Frames(_) => NAP,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::SystemTime;
+
+    use affect_core::expression::{EXPRESSIONS, Expression};
+    use affect_core::tracker::TrackId;
+    use affect_core::window::{Reading, SeenFace};
+
+    use super::*;
+
+    /// A frame at a second of the stream, with so many faces, that took so long.
+    fn seen(second: u64, faces: u64, took: Duration) -> Seen {
+        let face = |track| SeenFace {
+            track: TrackId(track),
+            carried: false,
+            reading: Some(Reading::Known([1.0 / EXPRESSIONS as f32; EXPRESSIONS])),
+        };
+        let faces = FrameFaces {
+            at: Duration::from_secs(second),
+            faces: (0..faces).map(face).collect(),
+            skipped: 0,
+        };
+        Seen { faces, took }
+    }
+
+    fn reporter() -> Reporter {
+        let text = String::new;
+        let (id, sha256) = (text(), text());
+        let header = Header {
+            device: text(),
+            site: text(),
+            camera: text(),
+            boot_id: text(),
+            model: ModelName { id, sha256 },
+        };
+        let settings = GroupSettings {
+            length: Duration::from_secs(2),
+            fps: 1.0,
+            confirm_frames: 1,
+        };
+        let gate = Gate::new(5, Expression::ALL.to_vec());
+        Reporter::new(header, settings, gate, Box::new(|| 0))
+    }
+
+    #[test]
+    fn only_frames_of_windows_with_numbers_are_in_the_latency() {
+        let (sender, receiver) = channel();
+        // Windows of two frames: of five people, of four, of five again, of whom one frame comes too late.
+        for (second, faces, ms) in [
+            (0, 5, 40),
+            (1, 5, 60),
+            (2, 4, 40),
+            (3, 4, 3000),
+            (4, 5, 40),
+            (1, 5, 3000),
+            (5, 0, 20),
+        ] {
+            sender
+                .send(seen(second, faces, Duration::from_millis(ms)))
+                .unwrap();
+        }
+        drop(sender);
+        let progress = Progress::new(std::sync::Arc::default());
+        let clock = StreamClock::Frames(SystemTime::UNIX_EPOCH);
+        let mut published = Vec::new();
+        group_loop(&receiver, clock, reporter(), &progress, |report| {
+            published.push(matches!(report.body, ReportBody::Released { .. }));
+        });
+        assert_eq!(published, [true, false, true]);
+        let buckets = progress.latency.buckets().into_iter();
+        let counted: Vec<_> = buckets
+            .filter(|bucket| bucket.frames > 0)
+            .map(|bucket| (bucket.up_to_ms, bucket.frames))
+            .collect();
+        assert_eq!(counted, [(Some(25), 1), (Some(50), 2), (Some(75), 1)]);
+    }
+}

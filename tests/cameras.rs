@@ -270,3 +270,35 @@ fn cameras_are_listed_for_people_and_for_programs() {
     }
     assert_eq!(cameras.is_empty(), text.contains("No camera is found"), "{text}");
 }
+
+#[test]
+fn the_doctor_reports_what_every_camera_offers() {
+    let text = stdout(&affectd_output(&["doctor"]));
+    let report: Value = serde_json::from_str(&stdout(&affectd_output(&["doctor", "--json"]))).unwrap();
+    let reported = report["cameras"].as_array().unwrap();
+    let listed: Vec<Value> = serde_json::from_str(&stdout(&affectd_output(&["cameras", "--json"]))).unwrap();
+    assert_eq!(reported.is_empty(), text.contains("cameras: none"), "{text}");
+    for camera in &listed {
+        let source = &camera["source"];
+        let of_it = |device: &&Value| {
+            device["device"] == *source || device["links"].as_array().unwrap().contains(source)
+        };
+        let device = reported
+            .iter()
+            .find(of_it)
+            .unwrap_or_else(|| panic!("no {source} in {report}"));
+        let offers = device["offers"].as_array().unwrap();
+        assert_eq!(offers.len(), camera["offers"].as_array().unwrap().len());
+        for offer in offers {
+            assert!(
+                text.contains(offer.as_str().unwrap()),
+                "{offer} is not in:\n{text}"
+            );
+        }
+        assert_eq!(
+            device["chosen"].is_string(),
+            camera["chosen"].is_object(),
+            "{device}"
+        );
+    }
+}

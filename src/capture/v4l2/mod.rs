@@ -13,7 +13,7 @@ mod device;
 mod error;
 pub(crate) mod find;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use choose::{Mode, Offer, Size, Wish, choose};
 pub(crate) use device::V4l2;
