@@ -19,12 +19,16 @@ if [[ -n $hours ]]; then step=$((3600 / length)) looks=$hours; else step=100 loo
 
 binary=${AFFECTD_BINARY:-target/release/affectd}
 work=$(mktemp -d)
+trap 'kill ${broker:-} ${subscriber:-} ${daemon:-} 2>/dev/null; rm -rf "$work"' EXIT
 port=${PORT:-18899}
 : >"$work/windows"
 printf 'listener %s 127.0.0.1\nallow_anonymous true\nuser root\n' "$port" >"$work/mosquitto.conf"
 PATH=$PATH:/usr/sbin mosquitto -c "$work/mosquitto.conf" >/dev/null 2>&1 &
 broker=$!
 until (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.1; done
+# A port that is taken answers, too: then ours has ended, and the windows would go to somebody else's broker.
+sleep 0.5
+kill -0 "$broker" 2>/dev/null || { echo "soak: port $port is taken by another program; name a free one: PORT=18900" >&2; exit 69; }
 cat >"$work/affectd.toml" <<TOML
 config_version = 1
 [deployment]
@@ -47,7 +51,6 @@ TOML
 mosquitto_sub -h 127.0.0.1 -p "$port" -t 'affectd/+/+/+/window' 2>/dev/null |
     sed -u -E 's/.*"faces_classified":([0-9]+).*/\1/; t; s/.*/-/' >"$work/windows" &
 subscriber=$!
-trap 'kill $broker $subscriber ${daemon:-} 2>/dev/null; rm -rf "$work"' EXIT
 "$binary" run -c "$work/affectd.toml" 2>"$work/log" &
 daemon=$!
 first='' look=1

@@ -338,7 +338,7 @@ mod tests {
                 .map(str::to_owned)
                 .into(),
             not_read: vec!["RG10".to_owned()],
-            chosen: Finding::Found("GREY 4×2 px at 10 fps".to_owned()),
+            chosen: Finding::Found("MJPG 4×2 px at 10 fps".to_owned()),
         };
         let link = "/dev/v4l/by-id/usb-HD_Webcam-video-index0";
         assert_eq!(
@@ -367,7 +367,7 @@ mod tests {
             "board:\n  model: Raspberry Pi 5 Model B Rev 1.0\n",
             "  throttled: no\n",
             "cameras:\n  1:\n    device: /dev/video0\n    name: HD Webcam: HD Webcam\n    links:\n      1: /dev/v4l/by-id/usb",
-            "    offers:\n      1: GREY 4×2 px at 10 fps\n      2: MJPG 4×2 px at 10 fps\n    not read:\n      1: RG10\n    chosen: GREY 4×2",
+            "    offers:\n      1: GREY 4×2 px at 10 fps\n      2: MJPG 4×2 px at 10 fps\n    not read:\n      1: RG10\n    chosen: MJPG 4×2",
             "config:\n  problem: affectd.toml:3:1: no such key\n",
         ] {
             assert!(text.contains(line), "{line:?} is not in:\n{text}");
