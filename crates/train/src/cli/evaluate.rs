@@ -130,12 +130,10 @@ fn recognition(
         rank_1(embeddings, &people)
             .with_context(|| format!("{data}: fewer than two people have more than one picture."))
     };
-    let started = std::time::Instant::now();
     let float = rank(&embed(&network, &faces, &device)?)?;
     let run = Run {
         answers: Vec::new(),
-        whole: started.elapsed(),
-        invoke: None,
+        time: None,
         title: title(&arguments.model, &plan, "float"),
     };
     let mut found = report(&run, data, set, &faces, 0);

@@ -39,12 +39,19 @@ pub struct Answers {
 pub struct Run {
     /// Per head.
     pub answers: Vec<Answers>,
-    /// Crop, resize, normalisation, network and reading, over all faces; decoding is left out.
-    pub whole: Duration,
-    /// The network alone, where it is timed apart.
-    pub invoke: Option<Duration>,
+    /// Of a model in the interpreter.
+    pub time: Option<FaceTime>,
     /// Its name for the report.
     pub title: String,
+}
+
+/// How long one face takes: medians over all faces, so that a moment in which the machine does something else does not count.
+#[derive(Debug, Clone, Copy)]
+pub struct FaceTime {
+    /// Crop, resize, normalisation, network and reading; decoding is left out.
+    pub whole: Duration,
+    /// The network alone.
+    pub invoke: Duration,
 }
 
 impl Run {
@@ -151,9 +158,7 @@ pub fn plan_of(weights: &Weights, size: Option<usize>) -> anyhow::Result<Plan> {
 fn ask_network(path: &Path, size: Option<usize>, faces: &[&Face]) -> anyhow::Result<Run> {
     let device = crate::device::cpu();
     let (plan, weights, network) = open_network_at(path, size, &device)?;
-    let started = Instant::now();
     let scores = predict(&network, faces, &device)?;
-    let whole = started.elapsed();
     let ethnicities = weights.about.get("ethnicities").cloned().unwrap_or_default();
     let answers = plan.heads.iter().zip(scores).map(|(head, scores)| Answers {
         head: head.name.clone(),
@@ -168,8 +173,7 @@ fn ask_network(path: &Path, size: Option<usize>, faces: &[&Face]) -> anyhow::Res
     });
     Ok(Run {
         answers: answers.collect(),
-        whole,
-        invoke: None,
+        time: None,
         title: title(path, &plan, "float"),
     })
 }
@@ -188,7 +192,7 @@ fn ask_interpreter(folder: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Re
     };
     let mut engine = Engine::new(&Runtime::load(runtime)?, &model, &options)?;
     let (mut heads, logits) = heads(&model.manifest);
-    let (mut whole, mut invoke) = (Duration::ZERO, Duration::ZERO);
+    let (mut whole, mut invoke) = (Vec::new(), Vec::new());
     for face in faces {
         let picture = sample::picture(face)?;
         let region = face
@@ -201,7 +205,7 @@ fn ask_interpreter(folder: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Re
             .with_context(|| face.path.display().to_string())?;
         let before = Instant::now();
         engine.invoke()?;
-        invoke += before.elapsed();
+        invoke.push(before.elapsed());
         for (role, answers) in &mut heads {
             let shape = model.manifest.output(role).map(|o| o.shape.iter().product());
             let (Some(place), Some(length)) = (model.output(role), shape) else {
@@ -213,14 +217,20 @@ fn ask_interpreter(folder: &Path, faces: &[&Face], runtime: &Path) -> anyhow::Re
                 .scores
                 .push(if logits { probabilities(&values) } else { values });
         }
-        whole += started.elapsed();
+        whole.push(started.elapsed());
     }
     Ok(Run {
         answers: heads.into_iter().map(|(_, answers)| answers).collect(),
-        whole,
-        invoke: Some(invoke),
+        time: median(whole)
+            .zip(median(invoke))
+            .map(|(whole, invoke)| FaceTime { whole, invoke }),
         title: model.manifest.id,
     })
+}
+
+fn median(mut times: Vec<Duration>) -> Option<Duration> {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied()
 }
 
 fn names(labels: &[Expression]) -> Vec<String> {

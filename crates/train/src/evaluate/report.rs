@@ -109,11 +109,9 @@ pub fn report(run: &Run, data: &str, set: &Faces, faces: &[&Face], duplicates: u
         rank_1_int8: None,
         groups: Vec::new(),
         time_ratio: run
-            .invoke
-            .map(|invoke| run.whole.as_secs_f64() / invoke.as_secs_f64().max(1e-9)),
-        invoke_ms: run
-            .invoke
-            .map(|invoke| invoke.as_secs_f64() * 1e3 / faces.len().max(1) as f64),
+            .time
+            .map(|time| time.whole.as_secs_f64() / time.invoke.as_secs_f64().max(1e-9)),
+        invoke_ms: run.time.map(|time| time.invoke.as_secs_f64() * 1e3),
     };
     let all: Vec<usize> = (0..faces.len()).collect();
     for answers in &run.answers {
