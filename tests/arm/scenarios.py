@@ -50,7 +50,7 @@ def camera_to_broker():
     """Real faces through /dev/video0 (MJPG 640x480), as windows on the broker outside."""
     with feed(10), Daemon(FACES) as daemon:
         windows, took = until(lambda: daemon.windows(5)[1:], 240, "two windows of five people on the host's broker")
-        opened = re.search(r"is opened as (.*)\.", daemon.said())
+        opened = re.search(r"` gives (?!only)(.*)\.$", daemon.said(), re.M)
     pathlib.Path("/share/window.json").write_text(json.dumps(windows[0]))
     counts = [w["people"]["distinct"] for w in daemon.windows(5)]
     return f"opened as {opened[1] if opened else '?'}; windows of {counts} people, the first two after {took:.0f} s"
@@ -61,7 +61,7 @@ def raw_camera():
     with Daemon(VIVID) as daemon:
         daemon.comes_to("streaming", 60)
         windows, _ = until(lambda: daemon.messages("window"), 90, "a window")
-        opened = re.search(r"is opened as (.*)\.", daemon.said())
+        opened = re.search(r"` gives (?!only)(.*)\.$", daemon.said(), re.M)
     check(all(w["suppressed"] for w in windows), f"a test picture has people: {windows}")
     return f"opened as {opened[1] if opened else '?'}, suppressed windows"
 
