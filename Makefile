@@ -110,10 +110,10 @@ bench: $(LIB) $(STAMPS)/build-packages
 bench-jpeg:
 	cargo run --release --manifest-path tests/jpeg/Cargo.toml --target-dir target/jpeg -- tests/data/clip.mjpeg $(ARGS)
 
-# The whole daemon on 10,000 frames, and what they do to its memory.
+# The whole daemon on 10,000 frames, or as many as ARGS="--hours N --fps F" takes, and what they do to memory and descriptors.
 soak: $(LIB) $(STAMPS)/build-packages
 	cargo build --release
-	tests/soak.sh
+	tests/soak.sh $(ARGS)
 
 # 200,000 damaged models instead of the 6,000 of `make test`.
 fuzz: $(LIB)

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use affect_core::gate::Gate;
 use affect_core::random::Random;
-use affect_core::report::{ModelName, WINDOW_SCHEMA, WindowReport};
+use affect_core::report::{ModelName, ReportBody, WINDOW_SCHEMA, WindowReport};
 use affect_core::statistics::GroupStatistics;
 use affect_core::window::{FrameFaces, Window, Windows};
 
 use crate::clock::{Calendar, Moment, StreamClock, rfc3339};
+use crate::latency::Latencies;
 use crate::progress::{Progress, Stage};
 
 /// How long the thread sleeps at most, so that it can be told from one that stands still.
@@ -94,16 +95,35 @@ impl Reporter {
     }
 }
 
+/// A frame that vision has looked at.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) faces: FrameFaces,
+    /// How long it took, from the moment it was taken until every face that was due was classified.
+    pub(crate) took: Duration,
+}
+
 /// Gathers frames until vision ends, and hands every report to `publish`. With a real clock a window ends by
 /// the clock even when no frame comes; otherwise by the frames' own time.
 pub(crate) fn group_loop(
-    frames: &Receiver<FrameFaces>,
+    frames: &Receiver<Seen>,
     clock: StreamClock,
     mut reporter: Reporter,
     progress: &Progress,
     mut publish: impl FnMut(WindowReport),
 ) {
     let mut windows = Windows::new(reporter.settings.length);
+    let frame_time = Duration::from_secs_f64(1.0 / reporter.settings.fps);
+    let mut latencies = Latencies::default();
+    let mut close = |window: &Window, now, latencies: &mut Latencies| {
+        let report = reporter.report(window, now);
+        // How long the frames of a suppressed window took would tell whether somebody was in them.
+        let latencies = std::mem::take(latencies);
+        if matches!(report.body, ReportBody::Released { .. }) {
+            progress.latency.add(&latencies);
+        }
+        publish(report);
+    };
     let mut stream_end = Duration::ZERO;
     loop {
         progress.beat(Stage::Group);
@@ -116,28 +136,30 @@ pub(crate) fn group_loop(
             (Err(RecvTimeoutError::Disconnected), _) => Due::End,
         };
         let at = match &due {
-            Due::Frame(frame) => frame.at,
+            Due::Frame(seen) => seen.faces.at,
             Due::Clock(at) => *at,
             Due::End => break,
         };
         while let Some(window) = windows.advance(at) {
-            publish(reporter.report(&window, clock.now(at)));
+            close(&window, clock.now(at), &mut latencies);
         }
-        if let Due::Frame(frame) = due {
-            stream_end = frame.at + Duration::from_secs_f64(1.0 / reporter.settings.fps);
-            windows.add(&frame);
+        if let Due::Frame(Seen { faces, took }) = due {
+            stream_end = faces.at + frame_time;
+            if windows.add(&faces) {
+                latencies.count(took);
+            }
         }
     }
     // The last frame lasts as long as any other.
     let now = clock.now(stream_end);
     if let Some(window) = windows.close(now.stream.max(stream_end)) {
-        publish(reporter.report(&window, now));
+        close(&window, now, &mut latencies);
     }
 }
 
 /// What the loop woke up for.
 enum Due {
-    Frame(FrameFaces),
+    Frame(Seen),
     Clock(Duration),
     End,
 }

@@ -14,6 +14,7 @@ mod delegate;
 mod golden;
 mod group;
 mod identity;
+mod latency;
 mod pipeline;
 mod place;
 mod progress;

@@ -9,12 +9,11 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use affect_core::report::WindowReport;
-use affect_core::window::FrameFaces;
 use affect_vision::EngineError;
 
 use crate::capture::{CaptureEvent, Mailbox, Pace, SourceError, SourceSettings, Taken, capture_loop};
 use crate::clock::StreamClock;
-use crate::group::{Reporter, group_loop};
+use crate::group::{Reporter, Seen, group_loop};
 use crate::progress::{Progress, Stage};
 use crate::vision::{FrameError, Vision};
 
@@ -111,7 +110,7 @@ impl Drop for EndsAll<'_> {
 
 /// Looks at frames until none comes any more. During a pause it looks at none. A network that fails to run is like a
 /// standstill: vision tells no progress until one has run again, so that systemd starts the daemon anew.
-fn vision_loop(vision: &mut Vision, mailbox: &Mailbox, progress: &Progress, sender: SyncSender<FrameFaces>) {
+fn vision_loop(vision: &mut Vision, mailbox: &Mailbox, progress: &Progress, sender: SyncSender<Seen>) {
     let mut fails = false;
     loop {
         if !fails {
@@ -127,14 +126,16 @@ fn vision_loop(vision: &mut Vision, mailbox: &Mailbox, progress: &Progress, send
             Taken::Nothing => continue,
             Taken::Closed => break,
         };
+        let taken = frame.taken;
         match vision.look(frame) {
             Ok(faces) => {
+                let took = taken.elapsed();
                 fails = false;
                 progress.looked_at.add_one();
                 if faces.faces.iter().any(|face| face.reading.is_some()) {
                     progress.read.add_one();
                 }
-                if sender.send(faces).is_err() {
+                if sender.send(Seen { faces, took }).is_err() {
                     break;
                 }
             }

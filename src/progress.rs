@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::latency::Latencies;
+
 /// Full frame rate, in thousandths.
 const FULL: u32 = 1000;
 
@@ -70,6 +72,8 @@ pub(crate) struct Progress {
     pub(crate) replaced: Count,
     /// Frames that were left out to keep the board cool.
     pub(crate) left_out: Count,
+    /// How long the frames of published windows took.
+    pub(crate) latency: Latencies,
     paused: AtomicBool,
     /// Part of the frames that is taken, in thousandths.
     rate: AtomicU32,
@@ -88,6 +92,7 @@ impl Progress {
             broken: Count::default(),
             replaced: Count::default(),
             left_out: Count::default(),
+            latency: Latencies::default(),
             paused: AtomicBool::new(false),
             rate: AtomicU32::new(FULL),
             stop,

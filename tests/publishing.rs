@@ -82,6 +82,36 @@ fn a_run_from_birth_to_stopped() {
 }
 
 #[test]
+fn the_frames_of_published_windows_are_in_the_histogram_of_latencies() {
+    let broker = Mosquitto::started();
+    let mut subscriber = Subscriber::start(broker.port, &["5"]);
+    let config = clip_config(broker.port, "[status]\nhealth_interval = \"1s\"");
+    let daemon = Daemon::run(&config.replace("length = \"1s\"", "length = \"2s\""));
+    let window = subscriber.wait_for("a window with numbers", |m| {
+        m.topic.ends_with("/window") && m.json()["people"].is_object()
+    });
+    let seen = window.json()["coverage"]["frames"].as_u64().unwrap();
+    let health = subscriber.wait_for("its frames in the histogram", |m| {
+        let sum: u64 = if m.topic.ends_with("/health") {
+            let health = m.json();
+            let buckets = health["latency"].as_array().unwrap();
+            buckets
+                .iter()
+                .map(|bucket| bucket["frames"].as_u64().unwrap())
+                .sum()
+        } else {
+            0
+        };
+        sum >= seen
+    });
+    // The last bucket has no end: every frame is in one.
+    let latency = &health.json()["latency"];
+    assert_eq!(latency[0]["up_to_ms"], 10);
+    assert!(latency.as_array().unwrap().last().unwrap()["up_to_ms"].is_null());
+    drop(daemon);
+}
+
+#[test]
 fn a_killed_daemon_leaves_its_will() {
     let broker = Mosquitto::started();
     let mut subscriber = Subscriber::start(broker.port, &["5"]);

@@ -1,8 +1,23 @@
 #!/usr/bin/env bash
-# The whole daemon on 10,000 frames as fast as it can, publishing to a real broker, and its resident memory on the way.
+# The whole daemon as fast as it can, publishing to a real broker, and its memory and descriptors on the way.
+#   tests/soak.sh                      10,000 frames, looked at every 2,000
+#   tests/soak.sh --hours N [--fps F]  N hours by the frames' own clock, F frames per second (4), looked at every hour
 set -euo pipefail
 cd "$(dirname "$0")/.."
-binary=target/release/affectd
+hours='' fps=4
+while [[ $# -gt 0 ]]; do
+    [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || { echo "soak: $1 needs a whole number from 1 on" >&2; exit 64; }
+    case $1 in
+        --hours) hours=$2 ;;
+        --fps) fps=$2 ;;
+        *) echo "soak: unknown option $1; there are --hours N and --fps F" >&2; exit 64 ;;
+    esac
+    shift 2
+done
+length=5
+if [[ -n $hours ]]; then step=$((3600 / length)) looks=$hours; else step=100 looks=5; fi
+
+binary=${AFFECTD_BINARY:-target/release/affectd}
 work=$(mktemp -d)
 port=${PORT:-18899}
 : >"$work/windows"
@@ -20,32 +35,38 @@ purpose = "Watches the memory of affectd"
 controller = "the developers"
 [camera]
 source = "tests/data/clip.mjpeg"
-fps = 4.0
+fps = $fps.0
 pace = "fast"
 repeat = true
 [window]
-length = "5s"
+length = "${length}s"
 [mqtt]
 port = $port
 TOML
-stdbuf -oL mosquitto_sub -h 127.0.0.1 -p "$port" -t 'affectd/+/+/+/window' >"$work/windows" 2>/dev/null &
+# A line per window: how many faces were classified, or a dash if it is suppressed.
+mosquitto_sub -h 127.0.0.1 -p "$port" -t 'affectd/+/+/+/window' 2>/dev/null |
+    sed -u -E 's/.*"faces_classified":([0-9]+).*/\1/; t; s/.*/-/' >"$work/windows" &
 subscriber=$!
 trap 'kill $broker $subscriber ${daemon:-} 2>/dev/null; rm -rf "$work"' EXIT
 "$binary" run -c "$work/affectd.toml" 2>"$work/log" &
 daemon=$!
-first=0 step=100
-# A window is 20 frames, so 500 windows are 10,000 frames. The first hundred windows fill caches and buffers.
+first='' look=1
 while kill -0 "$daemon" 2>/dev/null; do
     windows=$(wc -l <"$work/windows")
-    if [[ $windows -ge $step ]]; then
+    if [[ $windows -ge $((step * look)) ]]; then
         rss=$(awk '/VmRSS/ {print $2}' "/proc/$daemon/status")
-        [[ $first -ne 0 ]] || first=$rss
-        echo "$((step * 20)) frames, $step windows: $rss KiB resident, $((rss - first)) KiB more than at the first look"
-        [[ $step -lt 500 ]] || { kill -TERM "$daemon"; break; }
-        step=$((step + 100))
+        descriptors=$(find "/proc/$daemon/fd" -mindepth 1 | wc -l)
+        # The first look comes when caches and buffers are full.
+        first=${first:-$rss} first_descriptors=${first_descriptors:-$descriptors}
+        echo "${hours:+hour $look, }$((windows * length * fps)) frames, $windows windows, $SECONDS s:" \
+            "$rss KiB resident, $((rss - first)) KiB more than at the first look; $descriptors descriptors"
+        [[ $look -lt $looks ]] || { kill -TERM "$daemon"; break; }
+        look=$((look + 1))
     fi
     sleep 0.1
 done
 wait "$daemon"
 grep Stopped "$work/log"
-[[ $((rss - first)) -le 2048 ]]
+awk '$1 == "-" {quiet++; next} {faces += $1} END {
+    printf "%d windows suppressed, %d with numbers: %d faces classified in them\n", quiet, NR - quiet, faces}' "$work/windows"
+[[ $((rss - first)) -le 2048 && $descriptors -le $first_descriptors ]]

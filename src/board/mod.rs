@@ -236,6 +236,7 @@ impl Board {
                 broken: progress.damaged.get() + progress.broken.get(),
                 heat: progress.left_out.get(),
             },
+            latency: progress.latency.buckets(),
             board: board_health(&self.heat),
             spool: SpoolHealth {
                 waiting: outlook.waiting,

@@ -95,6 +95,7 @@ mod tests {
         };
         Frame {
             at: Duration::from_millis(ms),
+            taken: std::time::Instant::now(),
             image,
         }
     }

@@ -30,6 +30,8 @@ use v4l2::CameraSettings;
 pub(crate) struct Frame {
     /// Time since the stream began.
     pub(crate) at: Duration,
+    /// When it was taken, as far as the source says, or else when it arrived: from here on latency counts.
+    pub(crate) taken: Instant,
     /// The picture.
     pub(crate) image: Image,
 }

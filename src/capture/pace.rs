@@ -140,7 +140,7 @@ impl Player<'_> {
                     self.number += 1;
                     if self.progress.takes(self.number) {
                         let at = taken.saturating_duration_since(self.origin);
-                        self.mailbox.put_newest(Frame { at, image });
+                        self.mailbox.put_newest(Frame { at, taken, image });
                     }
                 }
                 Ok(Next::Broken(count, why)) => {
@@ -185,9 +185,12 @@ impl Player<'_> {
         if !self.progress.takes(self.number) {
             return;
         }
-        let frame = Frame { at, image };
         if self.pace.realtime {
             self.sleep_until(self.origin + at);
+        }
+        let taken = Instant::now();
+        let frame = Frame { at, taken, image };
+        if self.pace.realtime {
             self.mailbox.put_newest(frame);
         } else {
             self.mailbox.put_waiting(frame);

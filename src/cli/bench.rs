@@ -236,6 +236,7 @@ fn measure(vision: &mut Vision, bytes: &[u8], arguments: &Arguments) -> anyhow::
         // A second apart, so that every face is due again.
         let input = Frame {
             at: Duration::from_secs(round as u64),
+            taken: Instant::now(),
             image: encoded(bytes),
         };
         frame.time(|| vision.look(input).map(|_| ()))?;
@@ -305,6 +306,7 @@ fn soak(vision: &mut Vision, bytes: &[u8], frames: u64) -> Result<(), Failure> {
     for number in 0..frames {
         let frame = Frame {
             at: Duration::from_millis(number * 100),
+            taken: Instant::now(),
             image: encoded(bytes),
         };
         vision.look(frame).map_err(|e| Failure::new(Exit::Software, e))?;

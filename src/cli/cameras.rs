@@ -21,24 +21,24 @@ pub(super) struct Arguments {
 
 /// What is known of a device.
 #[derive(Debug, Serialize)]
-struct Listed {
+pub(super) struct Listed {
     /// The name to configure as [camera] source.
-    source: PathBuf,
+    pub(super) source: PathBuf,
     /// Its other names.
-    also: Vec<PathBuf>,
+    pub(super) also: Vec<PathBuf>,
     /// The name for people.
-    name: String,
-    driver: String,
+    pub(super) name: String,
+    pub(super) driver: String,
     /// Where it is plugged in.
-    bus: String,
+    pub(super) bus: String,
     /// Codes of all its formats, those that affectd does not read too.
     formats: Vec<String>,
     /// What affectd reads of it.
     offers: Vec<Offer>,
     /// What would be chosen.
-    chosen: Option<Mode>,
+    pub(super) chosen: Option<Mode>,
     /// Why it cannot be used, if it cannot.
-    problem: Option<String>,
+    pub(super) problem: Option<String>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -48,9 +48,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         arguments.config.load()?
     };
-    let wish = wish(&config.camera);
-    let devices = find::devices(Path::new("/dev"));
-    let cameras: Vec<Listed> = devices.iter().filter_map(|names| look(names, &wish)).collect();
+    let cameras = list(Path::new("/dev"), &config);
     if arguments.json {
         let text = serde_json::to_string_pretty(&cameras).map_err(std::io::Error::from)?;
         return Ok(print(text)?);
@@ -64,6 +62,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         print(text(camera))?;
     }
     Ok(())
+}
+
+/// All cameras below a folder of devices, and what would be chosen of each by this configuration.
+pub(super) fn list(devices: &Path, config: &Config) -> Vec<Listed> {
+    let wish = wish(&config.camera);
+    let devices = find::devices(devices);
+    devices.iter().filter_map(|names| look(names, &wish)).collect()
 }
 
 /// Asks a device what it is. `None` if it captures no pictures at all, as many of a camera's files do not.
@@ -106,6 +111,26 @@ fn look(names: &find::Names, wish: &Wish) -> Option<Listed> {
     Some(listed)
 }
 
+impl Listed {
+    /// What affectd reads of it, in words.
+    pub(super) fn offers(&self) -> Vec<String> {
+        let words = |offer: &Offer| {
+            let rates = offer.rates.iter().map(|rate| format!("{rate:.4}"));
+            let rates = rates.map(|rate| rate.trim_end_matches('0').trim_end_matches('.').to_owned());
+            let rates = rates.collect::<Vec<_>>().join(", ");
+            format!("{} {} px at {rates} fps", offer.format.name(), size(offer.size))
+        };
+        self.offers.iter().map(words).collect()
+    }
+
+    /// Codes of the formats that affectd does not read.
+    pub(super) fn unread(&self) -> Vec<&str> {
+        let known = |code: &&str| self.offers.iter().any(|offer| offer.format.name() == *code);
+        let codes = self.formats.iter().map(String::as_str);
+        codes.filter(|code| !known(code)).collect()
+    }
+}
+
 fn text(camera: &Listed) -> String {
     let mut out = format!("{}\n", camera.source.display());
     let mut line = |what: &str, text: String| {
@@ -120,24 +145,10 @@ fn text(camera: &Listed) -> String {
             format!("{} (driver {}, {})", camera.name, camera.driver, camera.bus),
         );
     }
-    for offer in &camera.offers {
-        let rates: Vec<String> = offer.rates.iter().map(|rate| format!("{rate:.4}")).collect();
-        let rates = rates
-            .iter()
-            .map(|rate| rate.trim_end_matches('0').trim_end_matches('.'));
-        let rates = rates.collect::<Vec<_>>().join(", ");
-        line(
-            "offers",
-            format!("{} {} px at {rates} fps", offer.format.name(), size(offer.size)),
-        );
+    for offer in camera.offers() {
+        line("offers", offer);
     }
-    let known = |code: &&String| camera.offers.iter().any(|offer| offer.format.name() == *code);
-    let unread: Vec<&str> = camera
-        .formats
-        .iter()
-        .filter(|code| !known(code))
-        .map(String::as_str)
-        .collect();
+    let unread = camera.unread();
     if !unread.is_empty() {
         line("not read", unread.join(", "));
     }

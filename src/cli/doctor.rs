@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::cameras::{self, Listed};
 use super::check::broker;
 use super::{ConfigFiles, Failure, print};
 use crate::board::{Heat, Sysfs, board_health};
@@ -36,7 +37,7 @@ struct Report {
     board: Board,
     health: BoardHealth,
     sensors: Heat,
-    cameras: Vec<CameraDevice>,
+    cameras: Vec<Camera>,
     config: Finding<ConfigInfo>,
     models: Finding<Models>,
     broker: Finding<String>,
@@ -78,13 +79,37 @@ struct Board {
     memory_mib: Option<u64>,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
-struct CameraDevice {
+#[derive(Debug, Serialize)]
+struct Camera {
     device: PathBuf,
-    /// The driver's name for it.
-    name: Option<String>,
-    /// Names that stay the same when devices are renumbered.
-    links: Vec<PathBuf>,
+    /// Its other names.
+    also: Vec<PathBuf>,
+    name: String,
+    driver: String,
+    bus: String,
+    /// What affectd reads of it.
+    offers: Vec<String>,
+    /// Formats that it does not read.
+    not_read: Vec<String>,
+    /// What would be chosen.
+    chosen: Option<String>,
+    problem: Option<String>,
+}
+
+impl From<Listed> for Camera {
+    fn from(listed: Listed) -> Self {
+        Self {
+            offers: listed.offers(),
+            not_read: listed.unread().into_iter().map(str::to_owned).collect(),
+            device: listed.source,
+            also: listed.also,
+            name: listed.name,
+            driver: listed.driver,
+            bus: listed.bus,
+            chosen: listed.chosen.map(|mode| mode.to_string()),
+            problem: listed.problem,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -146,7 +171,7 @@ fn gather(root: &Path, config: Result<Config, Failure>) -> Report {
         board: board(root, &sysfs),
         health: board_health(&sensors),
         sensors,
-        cameras: cameras(root),
+        cameras: cameras(&root.join("dev"), config.as_ref().ok()),
         models: of_config(&config).and_then(|config| models(&config)).into(),
         broker: of_config(&config).and_then(|config| broker(&config)).into(),
         config: config
@@ -183,38 +208,11 @@ fn board(root: &Path, sysfs: &Sysfs) -> Board {
     }
 }
 
-/// Every `/dev/video*` with its stable names.
-fn cameras(root: &Path) -> Vec<CameraDevice> {
-    let names = |folder: PathBuf| -> Vec<PathBuf> {
-        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut names: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-        names.sort();
-        names
-    };
-    // As the machine itself calls it, whatever root it was looked at through.
-    let own = |path: &Path| Path::new("/").join(path.strip_prefix(root).unwrap_or(path));
-    let links: Vec<PathBuf> = ["dev/v4l/by-id", "dev/v4l/by-path"]
-        .iter()
-        .flat_map(|folder| names(root.join(folder)))
-        .collect();
-    let is_video = |path: &PathBuf| {
-        path.file_name()
-            .is_some_and(|n| n.to_string_lossy().starts_with("video"))
-    };
-    names(root.join("dev"))
-        .into_iter()
-        .filter(is_video)
-        .map(|path| {
-            let here = |link: &&PathBuf| fs::canonicalize(link).ok() == fs::canonicalize(&path).ok();
-            let number = path.file_name().unwrap_or_default();
-            let name = root.join("sys/class/video4linux").join(number).join("name");
-            CameraDevice {
-                name: fs::read_to_string(name).ok().map(|name| name.trim().to_owned()),
-                links: links.iter().filter(here).map(|link| own(link)).collect(),
-                device: own(&path),
-            }
-        })
-        .collect()
+/// Every camera, and what a configuration would choose of it; without one, what the defaults would.
+fn cameras(devices: &Path, config: Option<&Config>) -> Vec<Camera> {
+    let defaults = Config::for_replay();
+    let listed = cameras::list(devices, config.unwrap_or(&defaults));
+    listed.into_iter().map(Into::into).collect()
 }
 
 fn models(config: &Config) -> anyhow::Result<Models> {
@@ -285,7 +283,6 @@ mod tests {
         for (path, content) in [
             ("dev/video0", ""),
             ("dev/video1", ""),
-            ("sys/class/video4linux/video0/name", "HD Webcam: HD Webcam\n"),
             ("sys/class/thermal/thermal_zone0/type", "cpu-thermal\n"),
             ("sys/class/thermal/thermal_zone0/temp", "51540\n"),
             ("sys/devices/platform/soc/soc:firmware/get_throttled", "50000\n"),
@@ -317,22 +314,18 @@ mod tests {
             anyhow::anyhow!("affectd.toml:3:1: no such key"),
         );
         let report = gather(root.path(), Err(wrong));
-        assert_eq!(
-            report.cameras,
-            [
-                CameraDevice {
-                    device: "/dev/video0".into(),
-                    name: Some("HD Webcam: HD Webcam".to_owned()),
-                    links: vec!["/dev/v4l/by-id/usb-HD_Webcam-video-index0".into()],
-                },
-                CameraDevice {
-                    device: "/dev/video1".into(),
-                    name: None,
-                    links: Vec::new(),
-                },
-            ]
-        );
         let value = serde_json::to_value(report).expect("plain data");
+        // Files that are no devices: named by the name that stays the same, with what is wrong with them.
+        let camera = &value["cameras"][0];
+        let device = root.path().join("dev/v4l/by-id/usb-HD_Webcam-video-index0");
+        assert_eq!(camera["device"], device.to_str().expect("UTF-8"));
+        assert_eq!(value["cameras"].as_array().map(Vec::len), Some(2));
+        assert!(
+            camera["problem"]
+                .as_str()
+                .is_some_and(|p| p.starts_with("it cannot be asked what it is")),
+            "{camera}"
+        );
         assert_eq!(value["board"]["model"], "Raspberry Pi 5 Model B Rev 1.0");
         assert_eq!(value["board"]["system"], "Debian GNU/Linux 12 (bookworm)");
         assert_eq!(value["board"]["memory_mib"], 8060);
@@ -350,7 +343,7 @@ mod tests {
         for line in [
             "board:\n  model: Raspberry Pi 5 Model B Rev 1.0\n",
             "  throttled: no\n",
-            "cameras:\n  1:\n    device: /dev/video0\n    name: HD Webcam: HD Webcam\n    links:\n      1: /dev/v4l/by-id/usb",
+            "    problem: it cannot be asked what it is",
             "config:\n  problem: affectd.toml:3:1: no such key\n",
         ] {
             assert!(text.contains(line), "{line:?} is not in:\n{text}");

@@ -24,6 +24,12 @@ pub struct Health {
     pub frames: FrameHealth,
     /// Frames that were not looked at, by reason.
     pub drops: Drops,
+    /// How long frames took, from the moment they were taken until every face in them that was due was classified: a
+    /// histogram, every bucket in the order of its end. It has the frames of windows that were published with numbers,
+    /// those without a face too, so that its sum is the sum of their `coverage.frames`. A suppressed window adds
+    /// nothing: a frame with nobody in it takes less time than one with somebody, so its frames would tell of people of
+    /// whom the window does not.
+    pub latency: Vec<LatencyBucket>,
     /// Heat and power of the board.
     pub board: BoardHealth,
     /// Windows on their way to the broker.
@@ -54,6 +60,17 @@ pub struct Drops {
     pub broken: u64,
     /// Left out to keep the board cool.
     pub heat: u64,
+}
+
+/// Frames that took about the same time. A camera's frame begins at its buffer's timestamp, if that is by the monotonic
+/// clock; any other frame when it arrives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LatencyBucket {
+    /// The longest time in milliseconds; the shortest is the end of the bucket before. Null: no end.
+    pub up_to_ms: Option<u64>,
+    /// How many frames.
+    pub frames: u64,
 }
 
 /// Heat and power of the board. What the board does not tell is null.

@@ -203,11 +203,13 @@ impl Windows {
         })
     }
 
-    /// Takes a frame in. A frame from before the open window comes too late and is left out.
-    pub fn add(&mut self, frame: &FrameFaces) {
-        if frame.at >= self.open.start {
+    /// Takes a frame in; whether it did. A frame from before the open window comes too late and is left out.
+    pub fn add(&mut self, frame: &FrameFaces) -> bool {
+        let in_time = frame.at >= self.open.start;
+        if in_time {
             self.open.add(frame);
         }
+        in_time
     }
 
     /// Closes the open window before its time, at `at`; `None` if it has just begun and saw nothing.
@@ -298,7 +300,7 @@ mod tests {
     fn a_late_frame_is_left_out() {
         let mut windows = Windows::new(LENGTH);
         windows.advance(LENGTH);
-        windows.add(&frame(9_000, vec![happy(1)]));
+        assert!(!windows.add(&frame(9_000, vec![happy(1)])));
         assert_eq!(windows.close(Duration::from_secs(12)), None);
     }
 
