@@ -1,6 +1,5 @@
 """The guest's scenarios: each is a function that checks something and gives what it measured. One line is printed for
 each. SCENARIOS names those that run; empty: all but the figures, which take their time."""
-import json
 import os
 import pathlib
 import re
@@ -51,9 +50,19 @@ def camera_to_broker():
     with feed(10), Daemon(FACES) as daemon:
         windows, took = until(lambda: daemon.windows(5)[1:], 240, "two windows of five people on the host's broker")
         opened = re.search(r"` gives (?!only)(.*)\.$", daemon.said(), re.M)
-    pathlib.Path("/share/window.json").write_text(json.dumps(windows[0]))
     counts = [w["people"]["distinct"] for w in daemon.windows(5)]
     return f"opened as {opened[1] if opened else '?'}; windows of {counts} people, the first two after {took:.0f} s"
+
+
+def latency():
+    """From the camera's own time of a frame to its last classified face: the histogram of health, MJPG at 2 fps."""
+    def health():
+        return [h for h in daemon.messages("health") if sum(b["frames"] for b in h["latency"]) >= 20]
+    with feed(10), Daemon(FACES) as daemon:
+        told, _ = until(health, 240, "twenty frames in the histogram")
+    buckets = [(b["up_to_ms"], b["frames"]) for b in told[-1]["latency"] if b["frames"]]
+    check(all(end for end, _ in buckets), f"frames took longer than the last bucket: {buckets}")
+    return "frames of published windows, " + ", ".join(f"up to {end} ms: {frames}" for end, frames in buckets)
 
 
 def raw_camera():
@@ -245,7 +254,7 @@ def cpu_share(program, thread=None):
     return (program.cpu(thread) - before) / (time.monotonic() - begin)
 
 
-SCENARIOS = [cameras_are_there, replay, file_to_broker, camera_to_broker, raw_camera, unplugged, replugged_elsewhere,
+SCENARIOS = [cameras_are_there, replay, file_to_broker, camera_to_broker, latency, raw_camera, unplugged, replugged_elsewhere,
              busy, denied, absent, wrong_format, stalled, broken_jpegs, capture_cpu, stops, lamp.lamp_and_button,
              replugged_100_times]
 FIGURES = [figures.clock, figures.bench, figures.bench_armv7, figures.jpeg_decoders]
