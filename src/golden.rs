@@ -2,6 +2,7 @@
 //! proves labels, channel order, normalisation and decoding on the machine at hand.
 
 use std::collections::BTreeMap;
+use std::fmt::{Display, Formatter};
 use std::path::{Path, PathBuf};
 
 use affect_core::expression::Expression;
@@ -76,32 +77,35 @@ pub(crate) struct Outcome {
     pub(crate) bits: Bits,
 }
 
-/// The beginnings of SHA-256 sums.
+/// The beginnings of SHA-256 sums of the values in the input tensor and in each output, by role.
 #[derive(Debug)]
-pub(crate) struct Bits {
-    /// Of the values in the input tensor.
-    pub(crate) input: String,
-    /// Of the values of all outputs, in the order of the manifest.
-    pub(crate) outputs: String,
-}
+pub(crate) struct Bits(Vec<(String, String)>);
 
 impl Bits {
     fn of(model: &LoadedModel, engine: &mut Engine) -> anyhow::Result<Self> {
-        let digest =
-            |values: &[f32], sum: &mut Sha256| values.iter().for_each(|v| sum.update(v.to_le_bytes()));
-        let short = |sum: Sha256| hex(&sum.finalize()).chars().take(16).collect();
-        let (mut input, mut outputs) = (Sha256::new(), Sha256::new());
-        digest(&engine.stored_input()?, &mut input);
-        for place in &model.outputs {
+        let mut bits = vec![("input".to_owned(), digest(&engine.stored_input()?))];
+        for (output, place) in model.manifest.outputs.iter().zip(&model.outputs) {
             let mut values = vec![0.0; model.file.outputs()[*place].len()];
             engine.read(*place, &mut values)?;
-            digest(&values, &mut outputs);
+            bits.push((output.role.clone(), digest(&values)));
         }
-        Ok(Self {
-            input: short(input),
-            outputs: short(outputs),
-        })
+        Ok(Self(bits))
     }
+}
+
+impl Display for Bits {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        for (role, sum) in &self.0 {
+            write!(f, " {role}={sum}")?;
+        }
+        Ok(())
+    }
+}
+
+fn digest(values: &[f32]) -> String {
+    let mut sum = Sha256::new();
+    values.iter().for_each(|value| sum.update(value.to_le_bytes()));
+    hex(&sum.finalize()).chars().take(16).collect()
 }
 
 /// Why golden vectors could not be run at all.

@@ -92,11 +92,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         };
         print(format_args!("golden     {}: {result}", outcome.image))?;
         if arguments.bits {
-            let bits = &outcome.bits;
-            print(format_args!(
-                "bits       {}: input {} outputs {}",
-                outcome.image, bits.input, bits.outputs
-            ))?;
+            print(format_args!("bits       {}:{}", outcome.image, outcome.bits))?;
         }
     }
     if wrong > 0 {
