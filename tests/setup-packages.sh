@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
 # Installs what the tests need from Debian: a real MQTT broker, ffmpeg for videos, and Python's venv.
-# With `build`: only what building needs, which is libclang.
+# With `build`: only what building needs, which is libclang. With `arm`: only what the emulated machines of
+# `make test-arm` are made with.
 set -euo pipefail
 
 missing=()
 if [[ "${1:-}" == build ]]; then
     [[ -n "${LIBCLANG_PATH:-}" ]] || compgen -G '/usr/lib/llvm-*/lib/libclang.so' >/dev/null || missing+=(libclang-dev)
+elif [[ "${1:-}" == arm ]]; then
+    PATH=$PATH:/usr/sbin
+    command -v modprobe >/dev/null || missing+=(kmod)
+    command -v cpio >/dev/null || missing+=(cpio)
+    command -v mke2fs >/dev/null || missing+=(e2fsprogs)
+    command -v cmake >/dev/null || missing+=(cmake)
+    command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
+    command -v mosquitto >/dev/null || missing+=(mosquitto)
 else
     command -v mosquitto >/dev/null || [[ -x /usr/sbin/mosquitto ]] || missing+=(mosquitto)
     command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)

@@ -1,6 +1,11 @@
 #!/usr/bin/env bash
-# The unit tests of core, tflite and vision as ARM code, and every model's golden vectors on ARM beside this machine,
-# bit for bit: tests/arm/emulated.sh [aarch64] [armv7l]. QEMU emulates the programs, not a whole machine.
+# The unit tests of core, tflite and vision as ARM code, and every model's golden vectors on ARM beside this machine:
+# tests/arm/emulated.sh [aarch64] [armv7l]. QEMU emulates the programs, not a whole machine.
+#
+# int8 with XNNPACK has to be equal bit for bit. Where XNNPACK is not in the library (armv7), its own kernels run: they
+# round halves below zero upwards on x86-64 and downwards on armv7, so a network whose convolutions let negative values
+# through (YuNet) gives other bits. Floats are summed in another order. For both the recorded tolerance decides, which
+# `affectd model` checks. The input, which affectd itself prepares, is equal everywhere.
 #
 # Needs what cross/build.sh makes. Libraries come from Debian root folders in target/arm, never from this machine:
 # two C libraries in one process hang when they start a thread.
@@ -29,6 +34,11 @@ register() {
 trap unregister EXIT
 
 bits() { sed -n 's/^bits *//p'; }
+inputs() { grep -oE '^[^ ]+ input=[0-9a-f]+' <<<"$1"; }
+# How many of the outputs in $1 and $2 are the same: "N of M".
+equal() {
+    paste -d ' ' <(tr ' ' '\n' <<<"$1") <(tr ' ' '\n' <<<"$2") | awk '/=/ && !/^input/ { all++; n += $1 == $2 } END { print n + 0 " of " all }'
+}
 
 for arch in "$@"; do
     case $arch in
@@ -50,7 +60,7 @@ for arch in "$@"; do
         # One test compiles a delegate in C.
         export AFFECTD_CC=$gnu-gcc
         cargo test --target "$target" --target-dir target/arm/build \
-            --package affect-core --package affect-tflite --package affect-vision -- "${skip[@]}"
+            --package affect-core --package affect-tflite --package affect-vision --lib --tests -- "${skip[@]}"
     ) 2>&1 | tee "target/arm/tests-$arch.log" | grep -E '^(test result|test .*FAILED|error|---- )|panicked' || true
     sum() { grep -E '^test result:' "target/arm/tests-$arch.log" | grep -oE "[0-9]+ $1" | awk '{ n += $1 } END { print n + 0 }'; }
     if grep -q '^test result: FAILED\|^error' "target/arm/tests-$arch.log" || [[ $(sum passed) -eq 0 ]]; then
@@ -66,13 +76,16 @@ for arch in "$@"; do
         there=$(AFFECTD_TFLITE=$PWD/target/arm/$arch/libtensorflowlite_c.so QEMU_LD_PREFIX=$root \
             $emulator "target/arm/$arch/affectd" model "$folder" --delegate "$delegate" --bits | bits) || there=
         what="$(basename "$folder") ($element) with $delegate on $arch and $(uname -m)"
-        if [[ -n $here && $here == "$there" ]]; then
-            echo "PASS  $what: $(echo "$here" | wc -l) golden vectors, inputs and outputs equal bit for bit"
-        elif [[ $element == float32 && -n $there ]]; then
-            echo "PASS  $what: floats agree within the recorded tolerance; they are not equal, as sums run in another order"
-        else
+        if [[ -z $here || -z $there || $(inputs "$here") != "$(inputs "$there")" ]]; then
             echo "FAIL  $what: ${there:-it does not give the recorded outputs on $arch}, here ${here:-neither}"
             failed=1
+        elif [[ $here == "$there" ]]; then
+            echo "PASS  $what: $(echo "$here" | wc -l) golden vectors, inputs and outputs equal bit for bit"
+        elif [[ $element == int8 && $delegate == xnnpack ]]; then
+            echo "FAIL  $what: $(equal "$here" "$there") outputs are equal: $there, here $here"
+            failed=1
+        else
+            echo "PASS  $what: $(echo "$here" | wc -l) golden vectors within the recorded tolerance, inputs equal, $(equal "$here" "$there") outputs bit for bit"
         fi
     done
 done

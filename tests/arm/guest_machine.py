@@ -46,10 +46,10 @@ def until(condition, seconds, what):
 class Background:
     """A program that runs while the scenario goes on, and is ended after it."""
 
-    def __init__(self, *command, user=None):
+    def __init__(self, *command, user=None, **environment):
         self.log = pathlib.Path(f"/tmp/log-{time.monotonic_ns()}")
         with self.log.open("w") as log:
-            self.process = subprocess.Popen([str(c) for c in command], env=ENVIRONMENT, stdout=log,
+            self.process = subprocess.Popen([str(c) for c in command], env=ENVIRONMENT | environment, stdout=log,
                                             stderr=subprocess.STDOUT, user=user)
         self.pid = self.process.pid
 
@@ -85,10 +85,11 @@ class Background:
 
 
 class Daemon(Background):
-    """`affectd run` with a device name of its own, so that its messages are told apart."""
+    """`affectd run` with a device name of its own, so that its messages are told apart. `more` is for [camera],
+    `tables` are whole ones; `state` is the folder for what outlives it."""
     count = 0
 
-    def __init__(self, source, user=None, fps=2, window="5s", more=""):
+    def __init__(self, source, user=None, fps=2, window="5s", more="", tables="", state=None):
         Daemon.count += 1
         self.name = f"guest-{Daemon.count}"
         config = pathlib.Path(f"/tmp/{self.name}.toml")
@@ -100,13 +101,13 @@ place = "other"
 purpose = "Tests of affectd on ARM"
 controller = "the developers"
 [camera]
-source = "{source}"
+{f'source = "{source}"' if source else ""}
 fps = {fps}
 {more}
 [window]
 length = "{window}"
 [mqtt]
-host = "10.0.2.2"
+host = "{os.environ.get("BROKER", "10.0.2.2")}"
 port = {os.environ["PORT"]}
 # The broker lives in the time of the machine outside, which may pass much faster.
 keep_alive = "1h"
@@ -114,17 +115,19 @@ keep_alive = "1h"
 health_interval = "5s"
 [log]
 level = "debug"
+{tables}
 """)
-        super().__init__(PROGRAM, "run", "-c", config, user=user)
+        environment = {"STATE_DIRECTORY": str(state)} if state else {}
+        super().__init__(PROGRAM, "run", "-c", config, user=user, **environment)
+
+    def heard(self, kind):
+        """What the broker has of this daemon, oldest first, as it stands: `status`, or one of JSON as below."""
+        lines = [line.partition(" ") for line in MESSAGES.read_text().splitlines()]
+        return [payload for topic, _, payload in lines if f"/{self.name}/" in topic and topic.endswith("/" + kind)]
 
     def messages(self, kind):
-        """What the host's broker has of this daemon, oldest first: `window`, `state`, `health`."""
-        found = []
-        for line in MESSAGES.read_text().splitlines():
-            topic, _, payload = line.partition(" ")
-            if f"/{self.name}/" in topic and topic.endswith("/" + kind):
-                found.append(json.loads(payload))
-        return found
+        """The same, read: `window`, `state`, `health`."""
+        return [json.loads(payload) for payload in self.heard(kind)]
 
     def windows(self, people):
         """Windows with at least so many people."""
@@ -141,14 +144,14 @@ level = "debug"
             raise Failed(f"{failed}; states were {told}, and the log ends: {self.said()[-400:]}") from None
 
 
-def feed(fps, *more):
-    """Faces on /dev/video0: the bundled clip as an MJPG camera. The loopback device is made anew each time, since it
-    does not always become a camera again when a second program writes to it."""
+def feed(fps, *more, offers="MJPG"):
+    """Faces on /dev/video0: the bundled clip as an MJPG camera, or one that `offers` something else. The loopback
+    device is made anew each time, since it does not always become a camera again when a second program writes to it."""
     subprocess.run(["rmmod", "v4l2loopback"], stderr=subprocess.DEVNULL, check=False)
     sh("modprobe", "v4l2loopback", "video_nr=0", "exclusive_caps=1", "card_label=Faces")
-    feeder = Background("python3", REPO / "tests/arm/feeder.py", FACES, CLIP, fps, *more)
+    feeder = Background("python3", REPO / "tests/arm/feeder.py", FACES, CLIP, fps, "--format", offers, *more)
     try:
-        until(lambda: "MJPG" in sh("v4l2-ctl", "-d", FACES, "--list-formats"), 15, "the loopback device's format")
+        until(lambda: offers in sh("v4l2-ctl", "-d", FACES, "--list-formats"), 15, "the loopback device's format")
     except Failed as failed:
         feeder.process.kill()
         raise Failed(f"{failed}; the feeder says: {feeder.said()[-300:]}") from None

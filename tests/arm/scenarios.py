@@ -1,6 +1,5 @@
 """The guest's scenarios: each is a function that checks something and gives what it measured. One line is printed for
-each. SCENARIOS names those that run; empty: all."""
-import json
+each. SCENARIOS names those that run; empty: all but the figures, which take their time."""
 import os
 import pathlib
 import re
@@ -8,8 +7,10 @@ import signal
 import sys
 import time
 
-from guest_machine import CLIP, FACES, PROGRAM, VIVID, Background, Daemon, Failed, check, feed, sh, until
+import figures
+import lamp
 from feeder import pictures
+from guest_machine import CLIP, FACES, PROGRAM, VIVID, Background, Daemon, Failed, check, feed, sh, until
 
 SHORT = pathlib.Path("/tmp/short.mjpeg")
 # Of the test driver only a webcam is wanted, and always as /dev/video1.
@@ -48,10 +49,20 @@ def camera_to_broker():
     """Real faces through /dev/video0 (MJPG 640x480), as windows on the broker outside."""
     with feed(10), Daemon(FACES) as daemon:
         windows, took = until(lambda: daemon.windows(5)[1:], 240, "two windows of five people on the host's broker")
-        opened = re.search(r"is opened as (.*)\.", daemon.said())
-    pathlib.Path("/share/window.json").write_text(json.dumps(windows[0]))
+        opened = re.search(r"` gives (?!only)(.*)\.$", daemon.said(), re.M)
     counts = [w["people"]["distinct"] for w in daemon.windows(5)]
     return f"opened as {opened[1] if opened else '?'}; windows of {counts} people, the first two after {took:.0f} s"
+
+
+def latency():
+    """From the camera's own time of a frame to its last classified face: the histogram of health, MJPG at 2 fps."""
+    def health():
+        return [h for h in daemon.messages("health") if sum(b["frames"] for b in h["latency"]) >= 20]
+    with feed(10), Daemon(FACES) as daemon:
+        told, _ = until(health, 240, "twenty frames in the histogram")
+    buckets = [(b["up_to_ms"], b["frames"]) for b in told[-1]["latency"] if b["frames"]]
+    check(all(end for end, _ in buckets), f"frames took longer than the last bucket: {buckets}")
+    return "frames of published windows, " + ", ".join(f"up to {end} ms: {frames}" for end, frames in buckets)
 
 
 def raw_camera():
@@ -59,7 +70,7 @@ def raw_camera():
     with Daemon(VIVID) as daemon:
         daemon.comes_to("streaming", 60)
         windows, _ = until(lambda: daemon.messages("window"), 90, "a window")
-        opened = re.search(r"is opened as (.*)\.", daemon.said())
+        opened = re.search(r"` gives (?!only)(.*)\.$", daemon.said(), re.M)
     check(all(w["suppressed"] for w in windows), f"a test picture has people: {windows}")
     return f"opened as {opened[1] if opened else '?'}, suppressed windows"
 
@@ -100,6 +111,69 @@ def replugged_100_times():
     check(returns[-1] <= 5, f"the camera was back after {returns[-1]:.1f} s in the slowest round")
     return (f"{rounds} rounds: {last[0]} descriptors as before, memory {first[1]} KiB and then {last[1]} KiB, "
             f"streaming {returns[rounds // 2]:.1f} s (at most {returns[-1]:.1f} s) after the driver was loaded")
+
+
+def replugged_elsewhere():
+    """A camera that comes back under another number is found by its name, a link that we set as udev does."""
+    link = pathlib.Path("/dev/v4l/by-id/usb-vivid-video-index0")
+    link.parent.mkdir(parents=True, exist_ok=True)
+
+    def plug(number):
+        sh("modprobe", "vivid", *VIVID_IS[:2], f"vid_cap_nr={number}")
+        link.symlink_to(f"../../video{number}")
+
+    def unplug():
+        pathlib.Path("/sys/bus/platform/drivers/vivid/unbind").write_text("vivid.0")
+        link.unlink()
+
+    sh("rmmod", "vivid")
+    plug(1)
+    try:
+        with Daemon(link) as daemon:
+            daemon.comes_to("streaming", 60)
+            told = len(daemon.messages("state"))
+            unplug()
+            daemon.comes_to("no_device", 60, told)
+            sh("rmmod", "vivid")
+            plug(5)
+            _, took = daemon.comes_to("streaming", 60, told)
+            held = [d for d in daemon.descriptors() if "video" in d]
+            check(held == ["/dev/video5"], f"{held} is open instead of /dev/video5")
+        check(took <= 5, f"streaming took {took:.1f} s")
+    finally:
+        unplug()
+        sh("rmmod", "vivid")
+        sh("modprobe", "vivid", *VIVID_IS)
+    return f"/dev/video1 came back as /dev/video5: streaming {took:.1f} s later"
+
+
+def wrong_format():
+    """A camera that has none of our formats: `no_signal`, which says what it has; streaming when it has one."""
+    with feed(10, offers="H264") as feeder, Daemon(FACES) as daemon:
+        told, _ = daemon.comes_to("no_signal", 60)
+        check("H264" in told["cause"] and "MJPG" in told["cause"], f"the cause does not say it: {told['cause']}")
+        feeder.process.kill()
+        feeder.process.wait(20)
+        with feed(10):
+            _, took = daemon.comes_to("streaming", 60)
+            daemon.process.terminate()
+            daemon.process.wait(20)
+    return f"no_signal ({told['cause']}); streaming {took:.1f} s after it had one"
+
+
+def stops():
+    """SIGTERM while it streams: the open window and `stopped` reach the broker, and all is over within 5 s."""
+    with feed(10), Daemon(FACES, fps=10) as daemon:
+        until(lambda: daemon.messages("window"), 120, "a window")
+        time.sleep(2)
+        begin = time.monotonic()
+        daemon.process.terminate()
+        code = daemon.process.wait(20)
+        took = time.monotonic() - begin
+    check(code == 0 and took <= 5, f"it ended with {code} after {took:.2f} s")
+    until(lambda: daemon.heard("status")[-1:] == ["stopped"], 20, "the status `stopped`")
+    check(daemon.messages("window")[-1]["partial"], "the open window was not published")
+    return f"ended {took:.2f} s after SIGTERM, its open window and `stopped` published"
 
 
 def busy():
@@ -180,8 +254,10 @@ def cpu_share(program, thread=None):
     return (program.cpu(thread) - before) / (time.monotonic() - begin)
 
 
-SCENARIOS = [cameras_are_there, replay, file_to_broker, camera_to_broker, raw_camera, unplugged, busy, denied, absent,
-             stalled, broken_jpegs, capture_cpu, replugged_100_times]
+SCENARIOS = [cameras_are_there, replay, file_to_broker, camera_to_broker, latency, raw_camera, unplugged, replugged_elsewhere,
+             busy, denied, absent, wrong_format, stalled, broken_jpegs, capture_cpu, stops, lamp.lamp_and_button,
+             replugged_100_times]
+FIGURES = [figures.clock, figures.bench, figures.bench_armv7, figures.jpeg_decoders]
 
 
 def main():
@@ -189,13 +265,11 @@ def main():
     # The beginning of the clip's first scene.
     SHORT.write_bytes(CLIP.read_bytes()[: sum(map(len, pictures(CLIP)[:8]))])
     wanted = [name for name in os.environ.get("SCENARIOS", "").split(",") if name]
-    unknown = set(wanted) - {scenario.__name__ for scenario in SCENARIOS}
+    unknown = set(wanted) - {scenario.__name__ for scenario in SCENARIOS + FIGURES}
     if unknown:
         sys.exit(f"there is no scenario {', '.join(sorted(unknown))}")
     with open("/share/results", "w", buffering=1) as results:
-        for scenario in SCENARIOS:
-            if wanted and scenario.__name__ not in wanted:
-                continue
+        for scenario in [s for s in SCENARIOS + FIGURES if s.__name__ in wanted] if wanted else SCENARIOS:
             begin = time.monotonic()
             try:
                 verdict = f"PASS  {scenario.__name__}: {scenario()}"
