@@ -14,7 +14,7 @@ says() { [[ $(property StatusText) == $1 ]]; }
 # Waits up to $1 seconds of the guest's clock for a command to succeed.
 within() {
     local end=$((SECONDS + $1)); shift
-    until "$@"; do ((SECONDS < end)) || return 1; sleep 0.5; done
+    until "$@"; do ((SECONDS < end)) || return 1; sleep 1; done
 }
 check() { local words=$1; shift; if detail=$("$@" 2>&1); then echo "PASS  $words: $detail"; else echo "FAIL  $words: $detail"; fi; }
 # The simulated bank of pins (pins.sh): lamp on 3, button on 4.
