@@ -82,7 +82,7 @@ def main(monitor_path, command):
                 machine.stdin.flush()
             elif words[:1] == ["END"]:
                 break
-            else:
+            elif line:
                 print("guest:", line, flush=True)
         else:
             raise SystemExit("pins: the machine ended before its signs did")
