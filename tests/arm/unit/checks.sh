@@ -6,7 +6,7 @@ boot=$(sed 's/.*BOOT=\([a-z]*\).*/\1/' /proc/cmdline)
 messages=/run/messages
 state=/var/lib/private/affectd
 echo "guest: boot $boot, $(uname -rm), $(systemctl --version | head -1), up $(cut -d ' ' -f 1 /proc/uptime) s"
-mosquitto_sub -h 10.0.2.2 -p "$(sed 's/.*PORT=\([0-9]*\).*/\1/' /proc/cmdline)" -u reader -P reader -v -t 'affectd/#' >$messages &
+mosquitto_sub -h 10.0.2.2 -p "$(sed 's/.*PORT=\([0-9]*\).*/\1/' /proc/cmdline)" -u reader -P reader -v -t 'affectd/#' >>$messages & # appended, since it is emptied in between
 
 property() { systemctl show affectd --property "$1" --value; }
 is() { [[ $(property "$1") == "$2" ]]; }
