@@ -70,7 +70,8 @@ put 644 /usr/lib/systemd/system/pins.service <<<$'[Unit]\nBefore=affectd.service
 put 644 /usr/lib/systemd/system/checks.service <<<$'[Unit]\nAfter=network.target pins.service\n[Service]\nExecStart=/usr/local/lib/checks.sh'
 enable pins.service
 enable checks.service
-PATH=$PATH:/usr/sbin mke2fs -q -t ext4 -d "$root" -E root_owner=0:0 "$work/disk" 512M
+truncate -s 512M "$work/disk"
+PATH=$PATH:/usr/sbin mke2fs -q -t ext4 -d "$root" -E root_owner=0:0 "$work/disk"
 rm -r "$root"
 echo "systemd: a disk with $(du -h "$work/disk" | cut -f 1) of 512 MB used"
 
@@ -103,6 +104,7 @@ boot() {
         -append "console=ttyAMA0 quiet panic=-1 systemd.show_status=no systemd.getty_auto=no GUEST=disk BOOT=$1 PORT=$port" </dev/null &
     local machine=$!
     processes+=("$machine")
+    disown "$machine" # bash need not tell of its end
     until grep -qE '^(CUT|END)' "$console" 2>/dev/null; do
         kill -0 "$machine" 2>/dev/null || { tail -20 "$console" >&2; echo "systemd: the guest ended before its checks did (see $console)" >&2; exit 1; }
         ((SECONDS < end)) || { tail -20 "$console" >&2; echo "systemd: no end after ${LIMIT:-3600} s (see $console)" >&2; exit 1; }

@@ -16,7 +16,11 @@ within() {
     local end=$((SECONDS + $1)); shift
     until "$@"; do ((SECONDS < end)) || return 1; sleep 1; done
 }
-check() { local words=$1; shift; if detail=$("$@" 2>&1); then echo "PASS  $words: $detail"; else echo "FAIL  $words: $detail"; fi; }
+check() {
+    local words=$1 word=PASS detail; shift
+    detail=$("$@" 2>&1) || word=FAIL
+    echo "$word  $words: ${detail//$'\n'/; }"
+}
 # The simulated bank of pins (pins.sh): lamp on 3, button on 4.
 pin() { echo /sys/devices/platform/"$(cat /sys/kernel/config/gpio-sim/board/dev_name)"/gpiochip*/sim_gpio"$1"/"$2"; }
 press() { echo pull-down >"$(pin 4 pull)"; sleep 0.3; echo pull-up >"$(pin 4 pull)"; }
@@ -94,7 +98,7 @@ stops() {
 wrong_configuration() {
     printf '[mqqt]\nport = 1\n' >/etc/affectd/conf.d/bad.toml
     local restarts; restarts=$(property NRestarts)
-    systemctl restart affectd
+    systemctl restart affectd 2>/dev/null
     within 30 is ActiveState failed || { property ActiveState; return 1; }
     sleep 8
     echo "$(property ActiveState), exit $(property ExecMainStatus), $(property NRestarts) restarts, \"$(property StatusText)\""
