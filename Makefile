@@ -62,11 +62,14 @@ deny: $(STAMPS)/venv
 cross:
 	cross/build.sh
 
-# Unit and golden tests as ARM code, then the whole daemon with cameras in an emulated machine. See docs/arm-tests.md.
+# Unit and golden tests as ARM code, then the whole daemon in emulated machines: with cameras, under systemd with its
+# power cut, and on a Raspberry Pi's own pin. See docs/arm-tests.md.
 test-arm: cross $(LIB) $(STAMPS)/packages $(STAMPS)/build-packages
 	tests/arm/emulated.sh
 	tests/arm/guest.sh
 	tests/arm/boot.sh
+	tests/arm/systemd.sh
+	tests/arm/pins.sh
 
 # Writes the generated files anew: configuration template and JSON Schemas.
 schemas: $(STAMPS)/build-packages

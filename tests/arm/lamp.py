@@ -10,7 +10,8 @@ led_pin = {LAMP}
 button_pin = {BUTTON}
 """
 # In which part of the time the lamp is on, by what it shows (src/board/sign.rs), with room for counting.
-SHOWS = {"streaming": (0.99, 1.0), "no_camera": (0.05, 0.3), "paused": (0.001, 0.06), "dark": (0.0, 0.0)}
+SHOWS = {"streaming": (0.99, 1.0), "no_broker": (0.75, 0.95), "no_camera": (0.05, 0.3), "paused": (0.001, 0.06),
+         "dark": (0.0, 0.0)}
 
 
 def lit(look, seconds):
