@@ -81,6 +81,11 @@ impl Pause {
                 _ => Ok(()),
             },
         };
+        // The folder, too: else a power cut takes the change back, and somebody is looked at who was not to be.
+        let done = done.and_then(|()| match file.parent() {
+            Some(folder) => fs::File::open(folder)?.sync_all(),
+            None => Ok(()),
+        });
         if let Err(error) = done {
             log::error!(
                 "The privacy pause works now, but would not be the same after a restart: `{}` cannot be written ({error}); make its folder writable for affectd.",
