@@ -113,11 +113,7 @@ bench: $(LIB) $(STAMPS)/build-packages
 bench-jpeg:
 	cargo run --release --manifest-path tests/jpeg/Cargo.toml --target-dir target/jpeg -- tests/data/clip.mjpeg $(ARGS)
 
-<<<<<<< HEAD
 # The whole daemon on 10,000 frames, or as many as ARGS="--hours N --fps F" takes, and what they do to memory and descriptors.
-=======
-# The whole daemon on 10,000 frames, and what they do to its memory. ARGS="--hours 24 --fps 1": a day by the frames' own clock.
->>>>>>> host2
 soak: $(LIB) $(STAMPS)/build-packages
 	cargo build --release
 	tests/soak.sh $(ARGS)
