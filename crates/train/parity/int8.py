@@ -78,19 +78,21 @@ def operators(content):
     return found
 
 
-def with_scales_of(theirs, ours):
-    """Our file, but with the converter's scales and zero points where they are another choice (not a rounded bit of the same);
-    the names of those values; and how many of them the converter gave the scale of the sum that they go into."""
-    tree, other = (schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(c, 0)).subgraphs[0] for c in (ours, theirs))
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(ours, 0))
-    tensors, changed, of_sum = model.subgraphs[0].tensors, [], 0
-    scale = lambda value: other.tensors[value].quantization.scale[0]
-    for a, b in zip(tree.operators, other.operators, strict=True):
-        mine, its = tensors[a.outputs[0]], other.tensors[b.outputs[0]]
-        if abs(mine.quantization.scale[0] / its.quantization.scale[0] - 1) > 1e-3:
-            mine.quantization.scale, mine.quantization.zeroPoint = its.quantization.scale, its.quantization.zeroPoint
-            changed.append(mine.name.decode())
-            of_sum += any(b.outputs[0] in op.inputs and scale(b.outputs[0]) == scale(op.outputs[0]) for op in other.operators)
+def with_parameters_of(theirs, ours):
+    """Our file, but with the converter's scales, zero points and constants; the names of the values that have another scale
+    there (not a rounded bit of the same); and how many of them the converter gave the scale of the sum that they go into."""
+    model, other = (schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(c, 0)) for c in (ours, theirs))
+    (mine, its), operators = (m.subgraphs[0].tensors for m in (model, other)), other.subgraphs[0].operators
+    scale = lambda value: its[value].quantization.scale[0]
+    changed, of_sum = [], 0
+    for a, b in zip(model.subgraphs[0].operators, operators, strict=True):
+        made = b.outputs[0]
+        if abs(mine[a.outputs[0]].quantization.scale[0] / scale(made) - 1) > 1e-3:
+            changed.append(mine[a.outputs[0]].name.decode())
+            of_sum += any(made in op.inputs and scale(made) == scale(op.outputs[0]) for op in operators)
+        for x, y in zip([*a.inputs, *a.outputs], [*b.inputs, *b.outputs], strict=True):
+            mine[x].quantization = its[y].quantization
+            model.buffers[mine[x].buffer].data = other.buffers[its[y].buffer].data
     builder = flatbuffers.Builder(len(ours))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output()), changed, of_sum
@@ -153,11 +155,11 @@ def main():
         (out / f"{name}-converter.tflite").write_bytes(theirs)
         files = {"without bias correction": ours, "with bias correction": corrected}
         if compare_graphs(ours, theirs):
-            content, changed, of_sum = with_scales_of(theirs, ours)
+            content, changed, of_sum = with_parameters_of(theirs, ours)
             if changed:
                 print(f"  the converter gives other scales to {len(changed)} values, to {of_sum} of them that of the sum they go into: "
                       f"{', '.join(changed)}")
-                files["without bias correction, with the converter's scales"] = content
+            files["with the converter's scales, zero points and constants"] = content
         for kernels, resolver in RESOLVERS.items():
             converter = File(theirs, resolver)
             for title, content in files.items():
