@@ -224,7 +224,8 @@ fn groups_add_up(report: &serde_json::Value) {
             "ethnicity north",
             "ethnicity south",
             "gender female",
-            "gender male"
+            "gender male",
+            "the paper's, 21 to 60 years"
         ]
     );
     for kind in ["age", "ethnicity", "gender"] {

@@ -1,5 +1,7 @@
 //! Evaluation: the paper's tables for a model in the daemon's interpreter, or for float weights.
 
+mod expression;
+mod markdown;
 pub mod metrics;
 pub mod model;
 pub mod rank;

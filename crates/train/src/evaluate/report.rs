@@ -1,16 +1,14 @@
 //! The paper's tables for one model on one data set, as JSON and as Markdown.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use affect_core::attributes::expected_age;
-use affect_core::expression::Expression;
 use serde::Serialize;
 
-use super::metrics::{Rate, calibration_error, confusion};
+use super::expression::{best, expression, places, second_labels, shared};
+use super::metrics::Rate;
 use super::model::{Answers, Run};
 use super::rank::Rank1;
-use crate::data::faces::expression_by_name;
 use crate::data::{Face, Faces, Gender};
 use crate::train::target::SECOND_HEAD;
 use crate::train::validate::argmax;
@@ -139,106 +137,6 @@ pub fn report(run: &Run, data: &str, set: &Faces, faces: &[&Face], duplicates: u
     report
 }
 
-/// How often the second head gives the set's second label.
-fn second_labels(answers: &Answers, faces: &[&Face]) -> Option<Rate> {
-    let places = places(answers);
-    let verdicts: Vec<bool> = faces
-        .iter()
-        .zip(&answers.scores)
-        .filter_map(|(face, scores)| {
-            let label = face.other_expression?;
-            best(scores, &places, &|_| true).map(|(answer, _)| answer == label)
-        })
-        .collect();
-    (!verdicts.is_empty()).then(|| Rate::of(verdicts))
-}
-
-/// The places of a label among [`Expression::ALL`], for all labels of the model.
-fn places(answers: &Answers) -> Vec<Option<Expression>> {
-    answers
-        .labels
-        .iter()
-        .map(|label| expression_by_name(label))
-        .collect()
-}
-
-/// The best answer among the allowed expressions.
-fn best(
-    scores: &[f32],
-    places: &[Option<Expression>],
-    allowed: &dyn Fn(Expression) -> bool,
-) -> Option<(Expression, f32)> {
-    let known = scores
-        .iter()
-        .zip(places)
-        .filter_map(|(s, p)| p.filter(|e| allowed(*e)).map(|e| (e, *s)));
-    known.fold(None, |best: Option<(Expression, f32)>, (e, s)| match best {
-        Some((_, most)) if most >= s => best,
-        _ => Some((e, s)),
-    })
-}
-
-/// The expressions that model and data share.
-fn shared(places: &[Option<Expression>], faces: &[&Face]) -> Vec<Expression> {
-    let in_data = |e: Expression| faces.iter().any(|face| face.majority() == Some(e));
-    let both = |e: &Expression| places.contains(&Some(*e)) && in_data(*e);
-    Expression::ALL.into_iter().filter(both).collect()
-}
-
-fn expression(answers: &Answers, faces: &[&Face], left_out: &mut Vec<String>) -> Option<ExpressionReport> {
-    let places = places(answers);
-    let in_model = |e: Expression| places.contains(&Some(e));
-    let in_data = |e: Expression| faces.iter().any(|face| face.majority() == Some(e));
-    let shared = shared(&places, faces);
-    if shared.is_empty() {
-        return None;
-    }
-    for e in Expression::ALL {
-        match (in_model(e), in_data(e)) {
-            (true, false) => left_out.push(format!("{}: not in the data", e.name())),
-            (false, true) => left_out.push(format!("{}: not in the model", e.name())),
-            _ => {}
-        }
-    }
-    let is_shared = |e: Expression| shared.contains(&e);
-    let not_contempt = |e: Expression| e != Expression::Contempt && is_shared(e);
-    let index = |e: Expression| shared.iter().position(|s| *s == e).unwrap_or(0);
-    let (mut pairs, mut confidences, mut seven, mut other) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (face, scores) in faces.iter().zip(&answers.scores) {
-        if let Some(label) = face.majority().filter(|l| is_shared(*l)) {
-            if let Some((answer, confidence)) = best(scores, &places, &is_shared) {
-                pairs.push((index(label), index(answer)));
-                confidences.push((confidence, answer == label));
-            }
-            if label != Expression::Contempt
-                && let Some((answer, _)) = best(scores, &places, &not_contempt)
-            {
-                seven.push(answer == label);
-            }
-        }
-        if let Some(label) = face.other_expression
-            && let Some((answer, _)) = best(scores, &places, &not_contempt)
-        {
-            other.push(answer == label);
-        }
-    }
-    let confusion = confusion(&pairs, shared.len());
-    Some(ExpressionReport {
-        labels: shared.iter().map(|e| e.name().to_owned()).collect(),
-        accuracy: Rate::of(pairs.iter().map(|(label, answer)| label == answer)),
-        seven: Rate::of(seven),
-        seven_other_labels: (!other.is_empty()).then(|| Rate::of(other)),
-        seven_second_head: None,
-        recall: confusion
-            .iter()
-            .enumerate()
-            .map(|(i, row)| Rate::new(row[i], row.iter().sum()))
-            .collect(),
-        confusion,
-        calibration_error: calibration_error(&confidences),
-    })
-}
-
 fn age_error(answers: &Answers, faces: &[&Face], chosen: &[usize]) -> Option<f64> {
     let errors: Vec<f64> = chosen
         .iter()
@@ -276,6 +174,9 @@ fn rate(answers: &Answers, set: &Faces, faces: &[&Face], chosen: &[usize]) -> Op
     (!verdicts.is_empty()).then(|| Rate::of(verdicts))
 }
 
+/// The people on whom the paper's section 3.3 gives age and gender a second time.
+const PAPERS_AGES: std::ops::RangeInclusive<f32> = 21.0..=60.0;
+
 fn groups(run: &Run, set: &Faces, faces: &[&Face]) -> Vec<Group> {
     let mut members: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (i, face) in faces.iter().enumerate() {
@@ -296,6 +197,12 @@ fn groups(run: &Run, set: &Faces, faces: &[&Face]) -> Vec<Group> {
                 _ => "60 and over",
             };
             members.entry(format!("age {decade}")).or_default().push(i);
+            if PAPERS_AGES.contains(&age) {
+                members
+                    .entry("the paper's, 21 to 60 years".to_owned())
+                    .or_default()
+                    .push(i);
+            }
         }
     }
     let group = |(name, chosen): (String, Vec<usize>)| {
@@ -316,136 +223,4 @@ fn groups(run: &Run, set: &Faces, faces: &[&Face]) -> Vec<Group> {
         }
     };
     members.into_iter().map(group).collect()
-}
-
-impl Report {
-    /// For people.
-    #[must_use]
-    pub fn markdown(&self) -> String {
-        let mut text = format!("## {} on {}\n\n{} faces", self.model, self.data, self.faces);
-        if self.duplicates_left_out > 0 {
-            let _ = write!(
-                text,
-                "; {} that are also in another split are left out",
-                self.duplicates_left_out
-            );
-        }
-        text.push_str(".\n");
-        for what in &self.left_out {
-            let _ = writeln!(text, "Left out: {what}.");
-        }
-        let percent = |rate: &Rate| {
-            format!(
-                "{:.2} % ({:.1}–{:.1}, {} of {})",
-                rate.value * 100.0,
-                rate.low * 100.0,
-                rate.high * 100.0,
-                rate.right,
-                rate.of
-            )
-        };
-        text.push_str("\n| figure | value (95 % interval) |\n|---|---|\n");
-        if let Some(e) = &self.expression {
-            let _ = writeln!(
-                text,
-                "| expression, {} classes | {} |",
-                e.labels.len(),
-                percent(&e.accuracy)
-            );
-            let _ = writeln!(
-                text,
-                "| expression, 7 classes, using only their scores | {} |",
-                percent(&e.seven)
-            );
-            if let Some(other) = &e.seven_other_labels {
-                let _ = writeln!(
-                    text,
-                    "| expression, 7 classes, the set's second labels | {} |",
-                    percent(other)
-                );
-            }
-            if let Some(second) = &e.seven_second_head {
-                let _ = writeln!(
-                    text,
-                    "| the same, by the head that learnt those labels | {} |",
-                    percent(second)
-                );
-            }
-            let _ = writeln!(
-                text,
-                "| expected calibration error | {:.3} |",
-                e.calibration_error
-            );
-        }
-        if let Some(error) = self.age_error {
-            let _ = writeln!(text, "| age, mean absolute error | {error:.2} years |");
-        }
-        for (name, rate) in [("gender", &self.gender), ("ethnicity", &self.ethnicity)] {
-            if let Some(rate) = rate {
-                let _ = writeln!(text, "| {name} | {} |", percent(rate));
-            }
-        }
-        for (numbers, rank) in [("float", &self.rank_1), ("int8", &self.rank_1_int8)] {
-            if let Some(rank) = rank {
-                let _ = writeln!(
-                    text,
-                    "| rank-1, {numbers}: {} people, one picture each in the gallery, {} probes, {} random splits | {:.2} ± {:.2} % |",
-                    rank.people,
-                    rank.probes,
-                    rank.splits,
-                    rank.mean * 100.0,
-                    rank.deviation * 100.0
-                );
-            }
-        }
-        if let Some(ratio) = self.time_ratio {
-            let _ = writeln!(text, "| whole time for a face ÷ bare invoke | {ratio:.2} |");
-        }
-        if let Some(e) = &self.expression {
-            let _ = write!(
-                text,
-                "\n| label ↓ answer → | {} | recall |\n|---|",
-                e.labels.join(" | ")
-            );
-            text.push_str(&"---|".repeat(e.labels.len() + 1));
-            text.push('\n');
-            for ((label, row), recall) in e.labels.iter().zip(&e.confusion).zip(&e.recall) {
-                let row: Vec<String> = row.iter().map(usize::to_string).collect();
-                let _ = writeln!(
-                    text,
-                    "| {label} | {} | {:.1} % |",
-                    row.join(" | "),
-                    recall.value * 100.0
-                );
-            }
-        }
-        if !self.groups.is_empty() {
-            text.push_str("\n| group | faces | figures |\n|---|---|---|\n");
-            for group in &self.groups {
-                let figures: Vec<String> = group
-                    .figures
-                    .iter()
-                    .map(|(head, figure)| match group.intervals.get(head) {
-                        Some((low, high)) => {
-                            format!(
-                                "{head} {:.1} % ({:.1}–{:.1})",
-                                figure * 100.0,
-                                low * 100.0,
-                                high * 100.0
-                            )
-                        }
-                        None => format!("{head} {figure:.2} years"),
-                    })
-                    .collect();
-                let _ = writeln!(
-                    text,
-                    "| {} | {} | {} |",
-                    group.name,
-                    group.faces,
-                    figures.join(", ")
-                );
-            }
-        }
-        text
-    }
 }

@@ -6,6 +6,7 @@
 
 pub mod calibrate;
 pub mod check;
+mod draw;
 pub mod export;
 pub mod fold;
 pub mod graph;

@@ -1,0 +1,113 @@
+//! The answers of expression heads beside the labels.
+
+use affect_core::expression::Expression;
+
+use super::metrics::{Rate, calibration_error, confusion};
+use super::model::Answers;
+use super::report::ExpressionReport;
+use crate::data::Face;
+use crate::data::faces::expression_by_name;
+
+/// How often the second head gives the set's second label.
+pub(super) fn second_labels(answers: &Answers, faces: &[&Face]) -> Option<Rate> {
+    let places = places(answers);
+    let verdicts: Vec<bool> = faces
+        .iter()
+        .zip(&answers.scores)
+        .filter_map(|(face, scores)| {
+            let label = face.other_expression?;
+            best(scores, &places, &|_| true).map(|(answer, _)| answer == label)
+        })
+        .collect();
+    (!verdicts.is_empty()).then(|| Rate::of(verdicts))
+}
+
+/// The places of a label among [`Expression::ALL`], for all labels of the model.
+pub(super) fn places(answers: &Answers) -> Vec<Option<Expression>> {
+    answers
+        .labels
+        .iter()
+        .map(|label| expression_by_name(label))
+        .collect()
+}
+
+/// The best answer among the allowed expressions.
+pub(super) fn best(
+    scores: &[f32],
+    places: &[Option<Expression>],
+    allowed: &dyn Fn(Expression) -> bool,
+) -> Option<(Expression, f32)> {
+    let known = scores
+        .iter()
+        .zip(places)
+        .filter_map(|(s, p)| p.filter(|e| allowed(*e)).map(|e| (e, *s)));
+    known.fold(None, |best: Option<(Expression, f32)>, (e, s)| match best {
+        Some((_, most)) if most >= s => best,
+        _ => Some((e, s)),
+    })
+}
+
+/// The expressions that model and data share.
+pub(super) fn shared(places: &[Option<Expression>], faces: &[&Face]) -> Vec<Expression> {
+    let in_data = |e: Expression| faces.iter().any(|face| face.majority() == Some(e));
+    let both = |e: &Expression| places.contains(&Some(*e)) && in_data(*e);
+    Expression::ALL.into_iter().filter(both).collect()
+}
+
+pub(super) fn expression(
+    answers: &Answers,
+    faces: &[&Face],
+    left_out: &mut Vec<String>,
+) -> Option<ExpressionReport> {
+    let places = places(answers);
+    let in_model = |e: Expression| places.contains(&Some(e));
+    let in_data = |e: Expression| faces.iter().any(|face| face.majority() == Some(e));
+    let shared = shared(&places, faces);
+    if shared.is_empty() {
+        return None;
+    }
+    for e in Expression::ALL {
+        match (in_model(e), in_data(e)) {
+            (true, false) => left_out.push(format!("{}: not in the data", e.name())),
+            (false, true) => left_out.push(format!("{}: not in the model", e.name())),
+            _ => {}
+        }
+    }
+    let is_shared = |e: Expression| shared.contains(&e);
+    let not_contempt = |e: Expression| e != Expression::Contempt && is_shared(e);
+    let index = |e: Expression| shared.iter().position(|s| *s == e).unwrap_or(0);
+    let (mut pairs, mut confidences, mut seven, mut other) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (face, scores) in faces.iter().zip(&answers.scores) {
+        if let Some(label) = face.majority().filter(|l| is_shared(*l)) {
+            if let Some((answer, confidence)) = best(scores, &places, &is_shared) {
+                pairs.push((index(label), index(answer)));
+                confidences.push((confidence, answer == label));
+            }
+            if label != Expression::Contempt
+                && let Some((answer, _)) = best(scores, &places, &not_contempt)
+            {
+                seven.push(answer == label);
+            }
+        }
+        if let Some(label) = face.other_expression
+            && let Some((answer, _)) = best(scores, &places, &not_contempt)
+        {
+            other.push(answer == label);
+        }
+    }
+    let confusion = confusion(&pairs, shared.len());
+    Some(ExpressionReport {
+        labels: shared.iter().map(|e| e.name().to_owned()).collect(),
+        accuracy: Rate::of(pairs.iter().map(|(label, answer)| label == answer)),
+        seven: Rate::of(seven),
+        seven_other_labels: (!other.is_empty()).then(|| Rate::of(other)),
+        seven_second_head: None,
+        recall: confusion
+            .iter()
+            .enumerate()
+            .map(|(i, row)| Rate::new(row[i], row.iter().sum()))
+            .collect(),
+        confusion,
+        calibration_error: calibration_error(&confidences),
+    })
+}
