@@ -2,11 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use affect_core::report::CameraStateWord as Word;
 use rustix::io::Errno;
 
 use super::*;
+use crate::capture::rate::Meter;
+use crate::capture::{Image, Next, Source, SourceError};
 
 /// Everything there is to know of the one camera of a test's thread.
 struct World {

@@ -4,21 +4,28 @@
 //! process group of its own, so that stopping it stops its children, too. What it says on standard error goes to our
 //! log.
 
-use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+mod ending;
+mod error;
+mod listen;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use affect_core::report::CameraStateWord;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::jpegs::Jpegs;
 use super::pixels::Layout;
 use super::rate::Pacer;
-use super::v4l2::system_state;
 use super::{Image, Next, Source, SourceError};
+use ending::{ending, wait};
+pub(crate) use error::PipeError;
+use listen::{LINES, listen};
 
 /// The longest wait before the caller is asked whether to go on.
 const NAP: Duration = Duration::from_millis(100);
@@ -26,10 +33,6 @@ const NAP: Duration = Duration::from_millis(100);
 const GRACE: Duration = Duration::from_millis(500);
 /// Bytes that are read at once: what a pipe holds.
 const PIECE: usize = 64 << 10;
-/// So many lines of a command's standard error go to the log when it is started.
-const LINES: usize = 20;
-/// Characters of a line that go to the log.
-const LINE: usize = 300;
 
 /// Which command to run, and what it writes.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,69 +59,6 @@ impl PipeSettings {
     /// The program's name, for messages. (Its arguments may hold a password.)
     pub(crate) fn program(&self) -> &str {
         self.command.first().map_or("", String::as_str)
-    }
-}
-
-/// Why a command gives no frames.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PipeError {
-    /// It cannot be started.
-    #[error(
-        "The camera's command `{program}` cannot be started: {cause}. Install it, or correct [camera] command."
-    )]
-    Start { program: String, cause: io::Error },
-    /// It ended.
-    #[error("The camera's command `{program}` {how}{}. It is started again.", said(last))]
-    Ended {
-        program: String,
-        how: String,
-        /// The last line that it wrote to standard error.
-        last: String,
-    },
-    /// It runs and writes no frames.
-    #[error(
-        "The camera's command `{program}` gave no frame within {patience:?}{}. It is ended and started again; [camera] frame_timeout sets how long is waited.",
-        said(last)
-    )]
-    Silent {
-        program: String,
-        patience: Duration,
-        last: String,
-    },
-    /// It writes something else.
-    #[error(
-        "The camera's command `{program}` writes no JPEGs: let it write MJPEG, or say in [camera] format, width and height what it writes."
-    )]
-    Foreign { program: String },
-}
-
-/// The last words of a command, as a part of a sentence.
-fn said(last: &str) -> String {
-    if last.is_empty() {
-        String::new()
-    } else {
-        format!("; its last words: {last}")
-    }
-}
-
-impl PipeError {
-    /// The state in which this leaves the camera.
-    pub(crate) fn state(&self) -> CameraStateWord {
-        match self {
-            Self::Start { cause, .. } => system_state(cause),
-            Self::Silent { .. } => CameraStateWord::NoData,
-            Self::Ended { .. } | Self::Foreign { .. } => CameraStateWord::NoSignal,
-        }
-    }
-
-    /// What kind of trouble it is.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::Start { .. } => "start",
-            Self::Ended { .. } => "ended",
-            Self::Silent { .. } => "silent",
-            Self::Foreign { .. } => "foreign",
-        }
     }
 }
 
@@ -318,65 +258,3 @@ impl Drop for Pipe {
         let _ = self.child.wait();
     }
 }
-
-/// Waits for a child to end, no longer than `patience`.
-fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> {
-    let deadline = Instant::now() + patience;
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
-        }
-        if Instant::now() >= deadline {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// How a command ended, as a part of a sentence.
-fn ending(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(0), _) => "has ended".to_owned(),
-        (Some(code), _) => format!("has ended with exit status {code}"),
-        (None, Some(signal)) => format!("was ended by signal {signal}"),
-        (None, None) => format!("has ended ({status})"),
-    }
-}
-
-/// Takes a command's standard error to our log, the first lines for everybody and the rest for those who look for a
-/// fault. Of a command that gave nothing the last time, the state's cause has the last words.
-fn listen(stderr: ChildStderr, program: &str, last: &Mutex<String>, lines_to_tell: usize) {
-    let mut lines = BufReader::new(stderr);
-    let mut line = Vec::new();
-    let mut count = 0;
-    // A line without an end does not fill the memory.
-    while let Ok(1..) = (&mut lines).take(16 << 10).read_until(b'\n', &mut line) {
-        let text = printable(&line);
-        line.clear();
-        if text.is_empty() {
-            continue;
-        }
-        count += 1;
-        if count <= lines_to_tell {
-            log::info!("{program}: {text}");
-        } else {
-            log::debug!("{program}: {text}");
-        }
-        if count == lines_to_tell {
-            log::info!("{program}: what follows is only logged with [log] level = \"debug\".");
-        }
-        *last.lock().unwrap_or_else(PoisonError::into_inner) = text;
-    }
-}
-
-/// A line as it may stand in a log: no control characters, and not too long.
-fn printable(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
-    // Progress is written over itself with carriage returns: the last one counts.
-    let text = text.trim().rsplit('\r').next().unwrap_or_default();
-    text.chars().filter(|c| !c.is_control()).take(LINE).collect()
-}
-
-#[cfg(test)]
-#[path = "pipe_tests.rs"]
-mod tests;

@@ -1,7 +1,10 @@
 //! Real commands.
 
+use affect_core::report::CameraStateWord;
+
 use super::super::jpegs::tests::jpeg;
 use super::super::pixels::PixelFormat;
+use super::listen::{LINE, printable};
 use super::*;
 
 fn settings(script: &str, output: Output) -> PipeSettings {
