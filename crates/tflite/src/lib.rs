@@ -20,6 +20,7 @@ mod operators;
 mod reporter;
 mod runtime;
 mod tensor;
+mod tensors;
 
 pub use delegate::{Delegate, Delegation};
 pub use error::Error;

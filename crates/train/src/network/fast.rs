@@ -15,7 +15,8 @@ use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Tensor, TensorData};
 
-use super::kernels::{self, Depthwise, Statistics};
+use super::depthwise::{Depthwise, patches};
+use super::kernels::{self, Statistics};
 use super::plan::{Activation, Convolution};
 
 /// A tensor on a processor that remembers how it came about.
@@ -226,7 +227,7 @@ pub(super) fn dense(c: &Convolution, x: Tensor<4>, kernel: Tensor<4>, is_picture
         let (Ok(picture), true) = (picture, is_picture) else {
             return spatial(c, x, kernel, 1);
         };
-        let (columns, shape) = kernels::patches(c, numbers(&contiguous(picture)), shape);
+        let (columns, shape) = patches(c, numbers(&contiguous(picture)), shape);
         (Tensor::from_data(TensorData::new(columns, shape), &device), shape)
     };
     let kernel = kernel.reshape([c.outputs, inputs]);

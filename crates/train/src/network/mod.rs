@@ -7,6 +7,7 @@
 //! (docs/decisions/0005-training-framework.md).
 
 pub mod architecture;
+mod depthwise;
 pub mod efficientnet;
 mod fast;
 mod kernels;
