@@ -64,8 +64,8 @@ debian_rust() {
     # The compiler's own shared library, whose package is named after its version, and LLVM.
     if [[ ! -x target/arm/rustc ]]; then
         depends() { APT_CONFIG=$PWD/target/arm/apt/amd64/apt.conf apt-cache depends "$1" | awk '/Depends:/ { print $2 }'; }
-        library=$(depends libstd-rust-web-dev | grep -m 1 '^libstd-rust-web-[0-9]')
-        llvm=$(depends "$library" | grep -m 1 '^libllvm')
+        library=$(depends libstd-rust-web-dev | grep '^libstd-rust-web-[0-9]' | sed -n 1p)
+        llvm=$(depends "$library" | grep '^libllvm' | sed -n 1p)
         cross/debian.sh --alone amd64 "$root" "$library"
         install_debian "$llvm"
         cat >target/arm/rustc <<SH

@@ -17,7 +17,7 @@ cargo build --package affectd
 here_affectd=${CARGO_TARGET_DIR:-target}/debug/affectd
 # shellcheck source=cross/rust.sh
 . cross/rust.sh
-cross/qemu.sh qemu-aarch64 --version | head -n 1
+cross/qemu.sh qemu-aarch64 --version | sed -n 1p
 binfmt=/proc/sys/fs/binfmt_misc
 failed=0
 
@@ -71,7 +71,7 @@ for arch in "$@"; do
 
     for model in models/*/model.toml; do
         folder=$(dirname "$model")
-        element=$(sed -n '/^\[input\]/,$ s/^type *= *"\(.*\)"/\1/p' "$model" | head -n 1)
+        element=$(sed -n '/^\[input\]/,$ s/^type *= *"\(.*\)"/\1/p' "$model" | sed -n 1p)
         here=$(AFFECTD_SHARE=$PWD "$here_affectd" model "$folder" --delegate "$delegate" --bits | bits) || here=
         there=$(AFFECTD_TFLITE=$PWD/target/arm/$arch/libtensorflowlite_c.so QEMU_LD_PREFIX=$root \
             $emulator "target/arm/$arch/affectd" model "$folder" --delegate "$delegate" --bits | bits) || there=
