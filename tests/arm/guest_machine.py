@@ -144,12 +144,12 @@ level = "debug"
             raise Failed(f"{failed}; states were {told}, and the log ends: {self.said()[-400:]}") from None
 
 
-def feed(fps, *more, offers="MJPG"):
+def feed(fps, *more, offers="MJPG", shows=CLIP):
     """Faces on /dev/video0: the bundled clip as an MJPG camera, or one that `offers` something else. The loopback
     device is made anew each time, since it does not always become a camera again when a second program writes to it."""
     subprocess.run(["rmmod", "v4l2loopback"], stderr=subprocess.DEVNULL, check=False)
     sh("modprobe", "v4l2loopback", "video_nr=0", "exclusive_caps=1", "card_label=Faces")
-    feeder = Background("python3", REPO / "tests/arm/feeder.py", FACES, CLIP, fps, "--format", offers, *more)
+    feeder = Background("python3", REPO / "tests/arm/feeder.py", FACES, shows, fps, "--format", offers, *more)
     try:
         until(lambda: offers in sh("v4l2-ctl", "-d", FACES, "--list-formats"), 15, "the loopback device's format")
     except Failed as failed:

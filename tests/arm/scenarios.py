@@ -13,6 +13,8 @@ from feeder import pictures
 from guest_machine import CLIP, FACES, PROGRAM, VIVID, Background, Daemon, Failed, check, feed, sh, until
 
 SHORT = pathlib.Path("/tmp/short.mjpeg")
+# What boot.sh has made of the clip's first scene, in pixels.
+RAW = {"YUYV": "638x478", "NV12": "638x478", "GREY": "639x479", "RGB3": "639x479"}
 # Of the test driver only a webcam is wanted, and always as /dev/video1.
 VIVID_IS = ["n_devs=1", "node_types=0x1", "vid_cap_nr=1"]
 
@@ -73,6 +75,18 @@ def raw_camera():
         opened = re.search(r"` gives (?!only)(.*)\.$", daemon.said(), re.M)
     check(all(w["suppressed"] for w in windows), f"a test picture has people: {windows}")
     return f"opened as {opened[1] if opened else '?'}, suppressed windows"
+
+
+def raw_formats():
+    """The clip as a camera gives it that knows no JPEG, in each raw format and at odd sizes: the faces are there all the same."""
+    told = []
+    for code, size in RAW.items():
+        with feed(5, "--size", size, offers=code, shows=f"/share/{code}") as feeder, Daemon(FACES) as daemon:
+            windows, _ = until(lambda: daemon.windows(5), 120, f"a window of five people in {code}")
+            check(re.search(rf"` gives {code} {size.replace('x', '×')} px", daemon.said()), f"{code} was not taken: {daemon.said()[-400:]}")
+            check(feeder.process.poll() is None, f"the feeder ended: {feeder.said()[-300:]}")
+        told.append(f"{code} {size}: {windows[0]['people']['distinct']} people, {max(windows[0]['emotion']['mean'])}")
+    return "; ".join(told)
 
 
 def unplugged():
@@ -254,7 +268,7 @@ def cpu_share(program, thread=None):
     return (program.cpu(thread) - before) / (time.monotonic() - begin)
 
 
-SCENARIOS = [cameras_are_there, replay, file_to_broker, camera_to_broker, latency, raw_camera, unplugged, replugged_elsewhere,
+SCENARIOS = [cameras_are_there, replay, file_to_broker, camera_to_broker, latency, raw_camera, raw_formats, unplugged, replugged_elsewhere,
              busy, denied, absent, wrong_format, stalled, broken_jpegs, capture_cpu, stops, lamp.lamp_and_button,
              replugged_100_times]
 FIGURES = [figures.clock, figures.bench, figures.bench_armv7, figures.jpeg_decoders]
