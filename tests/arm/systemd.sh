@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 work=$PWD/target/arm/unit root=$PWD/target/arm/unit/root port=${PORT:-18899}
 rm -rf "$work" && mkdir -p "$work"
 cross/debian.sh arm64 "$PWD/target/arm/debian-arm64" systemd systemd-sysv udev libnss-systemd base-files base-passwd bash coreutils grep sed \
-    util-linux mount kmod procps mosquitto-clients libstdc++6
+    util-linux mount kmod procps mosquitto-clients libstdc++6 python3
 cp -a target/arm/debian-arm64 "$root"
 rm -rf "$root/.unpacked" "$root"/usr/share/{zoneinfo,i18n,perl5,perl,bash-completion} "$root"/usr/lib/*/{perl,perl-base,gconv}
 
@@ -65,7 +65,7 @@ keep_alive = "1h"
 health_interval = "5s"
 TOML
 put 644 /etc/systemd/system/affectd.service.d/test.conf <<<$'[Service]\nWatchdogSec=15\nRestartSec=1'
-install -D -m 755 -t "$root/usr/local/lib" tests/arm/unit/{pins,checks}.sh
+install -D -m 755 -t "$root/usr/local/lib" tests/arm/unit/{pins,checks}.sh tests/hold_thread.py
 put 644 /usr/lib/systemd/system/pins.service <<<$'[Unit]\nBefore=affectd.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/local/lib/pins.sh'
 put 644 /usr/lib/systemd/system/checks.service <<<$'[Unit]\nAfter=network.target pins.service\n[Service]\nExecStart=/usr/local/lib/checks.sh'
 enable pins.service

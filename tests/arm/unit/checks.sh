@@ -70,6 +70,13 @@ watchdog() {
     back_from kill -STOP || return 1
     journal | grep 'Watchdog timeout' | tail -1 | grep .
 }
+# A debugger holds the thread $1, so that it stands still; the program knows nothing of it.
+hold() { python3 /usr/local/lib/hold_thread.py "$2" "$1" <&9 >/dev/null 2>/run/holder & }
+hung() {
+    local before; before=$(journal | grep -c 'Watchdog timeout')
+    back_from hold "$1" || { cat /run/holder; return 1; }
+    (($(journal | grep -c 'Watchdog timeout') == before + 1)) || { echo "but not by the watchdog"; return 1; }
+}
 pause() {
     press
     within 20 says 'Paused*' || { property StatusText; return 1; }
@@ -119,6 +126,9 @@ case $boot in
         check "lamp, by group gpio" lamp 99 100
         check "kill -9" back_from kill -KILL
         check "kill -STOP, ended by the watchdog" watchdog
+        for thread in capture vision:affectd group publish board; do
+            check "thread ${thread%:*} stands still, ended by the watchdog" hung "${thread#*:}"
+        done
         check "stop" stops
         check "wrong configuration" wrong_configuration
         check "configuration mended" mended
