@@ -13,6 +13,7 @@ elif [[ "${1:-}" == arm ]]; then
     command -v cpio >/dev/null || missing+=(cpio)
     command -v mke2fs >/dev/null || missing+=(e2fsprogs)
     command -v cmake >/dev/null || missing+=(cmake)
+    command -v ffmpeg >/dev/null || missing+=(ffmpeg)
     command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
     command -v mosquitto >/dev/null || missing+=(mosquitto)
 else

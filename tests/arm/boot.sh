@@ -15,11 +15,6 @@ until (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do sleep 0.1; kill -0 $broker
 stdbuf -oL mosquitto_sub -h 127.0.0.1 -p "$port" -v -t 'affectd/#' >"$share/messages" &
 subscriber=$!
 
-# The clip's first scene as raw frames (scenario `raw_formats`).
-while read -r code size pixels; do
-    ffmpeg -nostdin -loglevel error -i tests/data/clip.mjpeg -frames:v 8 -vf "scale=$size" -pix_fmt "$pixels" -f rawvideo "$share/$code"
-done <<<$'YUYV 638:478 yuyv422\nNV12 638:478 nv12\nGREY 639:479 gray\nRGB3 639:479 rgb24'
-
 # A Cortex-A53 is the core of a Raspberry Pi 3: what runs on it runs on every later one. (CPU names another.) The guest's clock counts its
 # instructions, 2 ns each, so that times in it do not depend on how busy this machine is.
 timeout -k 10 "${LIMIT:-7200}" cross/qemu.sh qemu-system-aarch64 -M virt -cpu "${CPU:-cortex-a53}" -smp 2 -icount shift=1 -m 1024 \

@@ -59,4 +59,13 @@ if [[ ! -f target/arm/initrd.gz || tests/arm/init -nt target/arm/initrd.gz || te
     mv target/arm/initrd.new target/arm/initrd.gz
     rm -r "$disk"
 fi
+# The clip's first scene as a camera gives it that knows no JPEG: raw frames, called CODE-WIDTHxHEIGHT (scenario `raw_formats`).
+raw=target/arm/raw
+if [[ ! -d $raw || tests/data/clip.mjpeg -nt $raw || tests/arm/guest.sh -nt $raw ]]; then
+    rm -rf "$raw" "$raw.new" && mkdir "$raw.new"
+    while read -r code size pixels; do
+        ffmpeg -nostdin -loglevel error -i tests/data/clip.mjpeg -frames:v 8 -vf "scale=${size/x/:}" -pix_fmt "$pixels" -f rawvideo "$raw.new/$code-$size"
+    done <<<$'YUYV 638x478 yuyv422\nNV12 638x478 nv12\nGREY 639x479 gray\nRGB3 639x479 rgb24'
+    mv "$raw.new" "$raw"
+fi
 say "$(stat -c '%n, %s bytes' target/arm/vmlinuz target/arm/initrd.gz | paste -sd ';')"

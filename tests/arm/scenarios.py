@@ -10,11 +10,9 @@ import time
 import figures
 import lamp
 from feeder import pictures
-from guest_machine import CLIP, FACES, PROGRAM, VIVID, Background, Daemon, Failed, check, feed, sh, until
+from guest_machine import CLIP, FACES, PROGRAM, REPO, VIVID, Background, Daemon, Failed, check, feed, sh, until
 
 SHORT = pathlib.Path("/tmp/short.mjpeg")
-# What boot.sh has made of the clip's first scene, in pixels.
-RAW = {"YUYV": "638x478", "NV12": "638x478", "GREY": "639x479", "RGB3": "639x479"}
 # Of the test driver only a webcam is wanted, and always as /dev/video1.
 VIVID_IS = ["n_devs=1", "node_types=0x1", "vid_cap_nr=1"]
 
@@ -80,8 +78,10 @@ def raw_camera():
 def raw_formats():
     """The clip as a camera gives it that knows no JPEG, in each raw format and at odd sizes: the faces are there all the same."""
     told = []
-    for code, size in RAW.items():
-        with feed(5, "--size", size, offers=code, shows=f"/share/{code}") as feeder, Daemon(FACES) as daemon:
+    for code in ("YUYV", "NV12", "GREY", "RGB3"):
+        [frames] = (REPO / "target/arm/raw").glob(f"{code}-*")
+        size = frames.name.removeprefix(f"{code}-")
+        with feed(5, "--size", size, offers=code, shows=frames) as feeder, Daemon(FACES) as daemon:
             windows, _ = until(lambda: daemon.windows(5), 120, f"a window of five people in {code}")
             check(re.search(rf"` gives {code} {size.replace('x', '×')} px", daemon.said()), f"{code} was not taken: {daemon.said()[-400:]}")
             check(feeder.process.poll() is None, f"the feeder ended: {feeder.said()[-300:]}")

@@ -66,17 +66,16 @@ back_from() {
     echo "back after $((SECONDS - begin)) s, restart number $(property NRestarts)"
     (($(property NRestarts) == restarts + 1))
 }
-watchdog() {
-    back_from kill -STOP || return 1
-    journal | grep 'Watchdog timeout' | tail -1 | grep .
+watchdogs() { journal | grep 'Watchdog timeout'; }
+# The same, and it was systemd's watchdog that ended it.
+ended_by_watchdog() {
+    local before; before=$(watchdogs | wc -l)
+    back_from "$@" || { cat /run/holder 2>/dev/null; return 1; }
+    watchdogs | tail -1
+    (($(watchdogs | wc -l) == before + 1)) || { echo "but not by the watchdog"; return 1; }
 }
-# A debugger holds the thread $1, so that it stands still; the program knows nothing of it.
+# A debugger holds the thread $1 of process $2, so that it stands still; the program knows nothing of it.
 hold() { python3 /usr/local/lib/hold_thread.py "$2" "$1" <&9 >/dev/null 2>/run/holder & }
-hung() {
-    local before; before=$(journal | grep -c 'Watchdog timeout')
-    back_from hold "$1" || { cat /run/holder; return 1; }
-    (($(journal | grep -c 'Watchdog timeout') == before + 1)) || { echo "but not by the watchdog"; return 1; }
-}
 pause() {
     press
     within 20 says 'Paused*' || { property StatusText; return 1; }
@@ -125,9 +124,9 @@ case $boot in
         check "confined" confined
         check "lamp, by group gpio" lamp 99 100
         check "kill -9" back_from kill -KILL
-        check "kill -STOP, ended by the watchdog" watchdog
+        check "kill -STOP, ended by the watchdog" ended_by_watchdog kill -STOP
         for thread in capture vision:affectd group publish board; do
-            check "thread ${thread%:*} stands still, ended by the watchdog" hung "${thread#*:}"
+            check "thread ${thread%:*} stands still, ended by the watchdog" ended_by_watchdog hold "${thread#*:}"
         done
         check "stop" stops
         check "wrong configuration" wrong_configuration

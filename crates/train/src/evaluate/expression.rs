@@ -47,27 +47,29 @@ pub(super) fn best(
     })
 }
 
+fn in_data(e: Expression, faces: &[&Face]) -> bool {
+    faces.iter().any(|face| face.majority() == Some(e))
+}
+
 /// The expressions that model and data share.
 pub(super) fn shared(places: &[Option<Expression>], faces: &[&Face]) -> Vec<Expression> {
-    let in_data = |e: Expression| faces.iter().any(|face| face.majority() == Some(e));
-    let both = |e: &Expression| places.contains(&Some(*e)) && in_data(*e);
+    let both = |e: &Expression| places.contains(&Some(*e)) && in_data(*e, faces);
     Expression::ALL.into_iter().filter(both).collect()
 }
 
+/// Accuracies and confusions; what model or data lack is added to `left_out`.
 pub(super) fn expression(
     answers: &Answers,
     faces: &[&Face],
     left_out: &mut Vec<String>,
 ) -> Option<ExpressionReport> {
     let places = places(answers);
-    let in_model = |e: Expression| places.contains(&Some(e));
-    let in_data = |e: Expression| faces.iter().any(|face| face.majority() == Some(e));
     let shared = shared(&places, faces);
     if shared.is_empty() {
         return None;
     }
     for e in Expression::ALL {
-        match (in_model(e), in_data(e)) {
+        match (places.contains(&Some(e)), in_data(e, faces)) {
             (true, false) => left_out.push(format!("{}: not in the data", e.name())),
             (false, true) => left_out.push(format!("{}: not in the model", e.name())),
             _ => {}

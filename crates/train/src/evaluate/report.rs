@@ -198,8 +198,9 @@ fn groups(run: &Run, set: &Faces, faces: &[&Face]) -> Vec<Group> {
             };
             members.entry(format!("age {decade}")).or_default().push(i);
             if PAPERS_AGES.contains(&age) {
+                let (from, to) = (PAPERS_AGES.start(), PAPERS_AGES.end());
                 members
-                    .entry("the paper's, 21 to 60 years".to_owned())
+                    .entry(format!("the paper's, {from} to {to} years"))
                     .or_default()
                     .push(i);
             }
