@@ -328,7 +328,7 @@ impl Play<'_> {
                 };
                 self.stay(true, group, t);
                 self.change(false, group, &[0], &[], 0);
-                for _ in 0..38 {
+                for _ in 0..39 {
                     self.scene.window(&Self::all(rest));
                 }
                 self.scene.change_moods(rest, changed);
