@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use affect_core::report::{CameraState, CameraStateWord, STATE_SCHEMA};
 
-use crate::capture::{CaptureEvent, States};
+use crate::capture::{CaptureEvent, Change, States};
 use crate::clock::rfc3339;
 use crate::publish::Publisher;
 
@@ -59,6 +59,17 @@ impl<'a> CameraStates<'a> {
             (Some(cause), _) => log::warn!("Camera `{camera}`: {cause} affectd keeps trying."),
             (None, _) => log::info!("Camera `{camera}` is streaming."),
         }
+        self.publish(&change, cause);
+    }
+
+    /// The daemon ends: nobody shall read later that the camera still streams.
+    pub(crate) fn stopped(&self) {
+        if let Some(change) = self.lock().enter(CameraStateWord::Stopped, "", SystemTime::now()) {
+            self.publish(&change, None);
+        }
+    }
+
+    fn publish(&self, change: &Change, cause: Option<String>) {
         let payload = CameraState {
             schema: STATE_SCHEMA.to_owned(),
             state: change.state,
@@ -66,7 +77,7 @@ impl<'a> CameraStates<'a> {
             cause,
         };
         match serde_json::to_vec(&payload) {
-            Ok(payload) => self.publisher.camera_state(camera, payload),
+            Ok(payload) => self.publisher.camera_state(self.camera, payload),
             Err(error) => log::error!("A camera state cannot be written as JSON: {error}"),
         }
     }

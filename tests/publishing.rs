@@ -170,7 +170,7 @@ fn a_broker_restarted_on_the_way_loses_no_window() {
     daemon.process.signal("-TERM");
     daemon.process.wait_for_log(" undelivered.");
     let log = daemon.process.log();
-    assert!(log.contains("0 dropped, 0 undelivered"), "{log}");
+    assert!(log.contains("0 dropped, 0 refused, 0 undelivered"), "{log}");
     let acknowledged: u64 = log
         .split(" windows acknowledged")
         .next()

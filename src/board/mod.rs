@@ -204,8 +204,16 @@ impl Board {
         match sign {
             Sign::Starting => "Starting: no frame was looked at yet.".to_owned(),
             Sign::Streaming => {
+                let refused = match (outlook.refuses, outlook.refused) {
+                    (true, _) => format!(
+                        ", {} wait because the broker refuses them (the log says why)",
+                        outlook.waiting
+                    ),
+                    (false, 1..) => format!(", {} refused by the broker (the log says why)", outlook.refused),
+                    (false, 0) => String::new(),
+                };
                 format!(
-                    "Streaming: {frames} frames looked at, {} windows delivered{rate}{heat}.",
+                    "Streaming: {frames} frames looked at, {} windows delivered{refused}{rate}{heat}.",
                     outlook.acknowledged
                 )
             }
@@ -241,6 +249,7 @@ impl Board {
             spool: SpoolHealth {
                 waiting: outlook.waiting,
                 dropped: outlook.dropped,
+                refused: outlook.refused,
                 acknowledged: outlook.acknowledged,
             },
         };

@@ -1,11 +1,15 @@
-//! The publishing thread: connect, send, wait for the acknowledgement, and again; back off while the broker is away.
+//! The publishing thread: connect, send, wait for the answer, and again; back off while the broker is away.
 
 use std::time::{Duration, Instant};
 
 use affect_core::report::Status;
 
-use super::link::{Link, LinkEvent};
+use super::dial::Dialer;
+use super::link::{Answer, Link, Lost};
+use super::packets::{Limits, Notice, Will};
+use super::refusal::{self, CLOSES, NO_QOS, NO_RETAIN, is_about_the_message, sentence};
 use super::{Kind, Message, Settings, Shared};
+use crate::clock::Clocks;
 use crate::progress::Stage;
 
 /// The first wait after a failed attempt.
@@ -14,8 +18,10 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const GOOD_CONNECTION: Duration = Duration::from_secs(30);
 /// After this long the broker counts as back; one that comes and goes is logged once.
 const STEADY: Duration = Duration::from_secs(3);
-/// How long connecting and an acknowledgement may take.
-const ANSWER: Duration = Duration::from_secs(20);
+/// How long the name, the connection and the broker's answer may take, each: slow links have round trips of seconds.
+pub(super) const CONNECTING: Duration = Duration::from_secs(30);
+/// A message with which the connection was closed so often is the cause.
+const CLOSED_OVER: u32 = 3;
 
 /// How a connection ended.
 enum End {
@@ -23,28 +29,36 @@ enum End {
     Stopped,
     /// Why it broke off.
     Lost(String),
+    /// The broker wants something else in our connect, which it gets at once.
+    Again,
 }
 
 /// Publishes until stopped.
 pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
+    let mut client = Client {
+        settings,
+        shared,
+        dialer: Dialer::default(),
+        will: Will {
+            acknowledged: true,
+            retained: true,
+        },
+        outage: None,
+        limits: Limits::default(),
+        suspect: None,
+    };
     let mut wait = FIRST_WAIT;
-    let mut told: Option<String> = None;
     loop {
         let began = Instant::now();
         let end = tokio::select! {
-            end = connection(settings, shared, &mut told) => end,
+            end = client.connection() => end,
             () = past_deadline(shared) => End::Stopped,
         };
-        shared.lock().connected = false;
-        let End::Lost(why) = end else { return };
-        // Once per outage, and again only if the reason changes.
-        if told.as_ref() != Some(&why) {
-            log::warn!(
-                "The MQTT broker {}:{} is not reached: {why}. affectd keeps trying.",
-                settings.host,
-                settings.port
-            );
-            told = Some(why);
+        shared.lock().end_connection();
+        match end {
+            End::Stopped => return,
+            End::Again => continue,
+            End::Lost(why) => client.complain(why),
         }
         if began.elapsed() > GOOD_CONNECTION {
             wait = FIRST_WAIT;
@@ -76,82 +90,197 @@ async fn past_deadline(shared: &Shared) {
     }
 }
 
-/// One connection from its begin to its end.
-async fn connection(settings: &Settings, shared: &Shared, told: &mut Option<String>) -> End {
-    let mut link = Link::open(settings);
-    match tokio::time::timeout(ANSWER, link.events.recv()).await {
-        Ok(Some(LinkEvent::Connected)) => {}
-        Ok(Some(LinkEvent::Lost(why))) => return End::Lost(why),
-        Ok(Some(LinkEvent::Closed) | None) => return End::Lost("it closed the connection".to_owned()),
-        Err(_) => return End::Lost("it does not answer".to_owned()),
-    }
-    shared.lock().begin_connection();
-    let since = Instant::now();
-    if told.is_none() {
-        log::info!(
-            "Connected to the MQTT broker {}:{}.",
-            settings.host,
-            settings.port
-        );
-    }
-    loop {
-        if since.elapsed() > STEADY && told.take().is_some() {
-            log::info!("The MQTT broker {}:{} is back.", settings.host, settings.port);
-        }
-        let (next, stopping) = {
-            let state = shared.lock();
-            (state.next(), state.deadline.is_some())
-        };
-        let sent = match next {
-            Some(message) => send(&mut link, shared, &message).await,
-            None if stopping => return goodbye(&mut link, settings, shared).await,
-            None => tokio::select! {
-                () = shared.changed.notified() => Ok(()),
-                () = tokio::time::sleep(Duration::from_millis(200)) => Ok(()),
-                event = link.events.recv() => Err(reason(event)),
-            },
-        };
-        if let Err(why) = sent {
-            return End::Lost(why);
-        }
-    }
+/// What is remembered from connection to connection.
+struct Client<'a> {
+    settings: &'a Settings,
+    shared: &'a Shared,
+    dialer: Dialer,
+    /// The last will as the broker takes it.
+    will: Will,
+    /// Why the broker is not reached, as far as it was logged.
+    outage: Option<String>,
+    /// The broker's limits, as far as they were logged.
+    limits: Limits,
+    /// The message with which the last connection was closed, and how often in a row.
+    suspect: Option<(u64, u32)>,
 }
 
-/// Sends a message and waits for its acknowledgement.
-async fn send(link: &mut Link, shared: &Shared, message: &Message) -> Result<(), String> {
-    let acknowledgement = link.publish(message)?;
-    tokio::select! {
-        acknowledged = acknowledgement => {
-            if !acknowledged {
-                return Err("it does not take the message, or the connection broke".to_owned());
+impl Client<'_> {
+    /// Says why the broker is not reached: once per outage, and again only if the reason changes.
+    fn complain(&mut self, why: String) {
+        if self.outage.as_ref() != Some(&why) {
+            let Settings { host, port, .. } = self.settings;
+            log::warn!("The MQTT broker {host}:{port} is not reached: {why}. affectd keeps trying.");
+            self.outage = Some(why);
+        }
+    }
+
+    /// One connection from its begin to its end.
+    async fn connection(&mut self) -> End {
+        let (settings, shared) = (self.settings, self.shared);
+        let stream = match self.dialer.dial(settings, CONNECTING).await {
+            Ok(stream) => stream,
+            Err(why) => return End::Lost(why),
+        };
+        let mut link = match Link::open(stream, settings, Some(self.will), CONNECTING).await {
+            Ok(link) => link,
+            Err(lost) => return self.not_let_in(&lost),
+        };
+        shared.lock().begin_connection();
+        let since = Instant::now();
+        let Settings { host, port, .. } = settings;
+        if self.outage.is_none() {
+            log::info!("Connected to the MQTT broker {host}:{port}.");
+        }
+        self.tell_limits(&link.limits);
+        loop {
+            if since.elapsed() > STEADY && self.outage.take().is_some() {
+                log::info!("The MQTT broker {host}:{port} is back.");
             }
-            shared.lock().acknowledged(message);
-            Ok(())
+            let (next, farewell) = {
+                let mut state = shared.lock();
+                (state.outbox.next(Instant::now()), state.farewell)
+            };
+            let sent = match (next, farewell) {
+                (Some(message), _) => self.send(&mut link, &message).await,
+                (None, Some(word)) => return self.goodbye(link, word).await,
+                (None, None) => tokio::select! {
+                    () = shared.changed.notified() => Ok(()),
+                    () = tokio::time::sleep(Duration::from_millis(200)) => Ok(()),
+                    lost = link.idle() => Err(lost),
+                },
+            };
+            if let Err(lost) = sent {
+                return End::Lost(lost.explain(settings));
+            }
         }
-        event = link.events.recv() => Err(reason(event)),
-        () = tokio::time::sleep(ANSWER) => Err("it does not acknowledge messages".to_owned()),
     }
-}
 
-/// Says `stopped`, then disconnects, so that the last will does not come.
-async fn goodbye(link: &mut Link, settings: &Settings, shared: &Shared) -> End {
-    let stopped = Message {
-        topic: settings.status_topic(),
-        payload: Status::Stopped.word().into(),
-        kind: Kind::Retained,
-    };
-    if let Err(why) = send(link, shared, &stopped).await {
-        return End::Lost(why);
+    /// A broker that cannot keep our last will gets a plainer one, at once.
+    fn not_let_in(&mut self, lost: &Lost) -> End {
+        let code = match lost {
+            Lost::Refused(notice) | Lost::Goodbye(notice) => notice.code,
+            Lost::Closed | Lost::Other(_) => 0,
+        };
+        let plainer = match code {
+            NO_RETAIN => std::mem::take(&mut self.will.retained),
+            NO_QOS => std::mem::take(&mut self.will.acknowledged),
+            _ => false,
+        };
+        match plainer {
+            true => End::Again,
+            false => End::Lost(lost.explain(self.settings)),
+        }
     }
-    link.disconnect();
-    // What comes now can only be the end.
-    while let Some(LinkEvent::Connected) = link.events.recv().await {}
-    End::Stopped
-}
 
-fn reason(event: Option<LinkEvent>) -> String {
-    match event {
-        Some(LinkEvent::Lost(why)) => why,
-        _ => "the connection ended".to_owned(),
+    /// Sends a message and settles what becomes of it.
+    async fn send(&mut self, link: &mut Link<'_>, message: &Message) -> Result<(), Lost> {
+        let payload = match message.payload.bytes(&Clocks::now()) {
+            Ok(payload) => payload,
+            Err(error) => {
+                log::error!(
+                    "A message for `{}` cannot be written as JSON: {error}",
+                    message.topic
+                );
+                self.settle(
+                    message,
+                    &Notice {
+                        code: refusal::PAYLOAD_INVALID,
+                        ..Notice::default()
+                    },
+                );
+                return Ok(());
+            }
+        };
+        match link.publish(&message.topic, payload, message.kind).await {
+            Ok(Answer::Taken) => {
+                self.suspect.take_if(|(suspect, _)| *suspect == message.version);
+                if self.shared.lock().outbox.taken(message) {
+                    log::info!("The MQTT broker takes `{}` again.", message.topic);
+                }
+                Ok(())
+            }
+            Ok(Answer::Refused(notice)) => {
+                self.settle(message, &notice);
+                Ok(())
+            }
+            Err(lost) => {
+                match &lost {
+                    Lost::Goodbye(notice) if is_about_the_message(notice.code) => {
+                        self.settle(message, notice)
+                    }
+                    Lost::Goodbye(_) | Lost::Closed => self.suspect(message),
+                    Lost::Refused(_) | Lost::Other(_) => {}
+                }
+                Err(lost)
+            }
+        }
+    }
+
+    /// The broker refuses a message: what follows, and a word about it once.
+    fn settle(&mut self, message: &Message, notice: &Notice) {
+        let refused = self
+            .shared
+            .lock()
+            .outbox
+            .refused(message, notice.code, Instant::now());
+        if refused.news {
+            log::warn!(
+                "{}",
+                sentence(&message.topic, notice, refused.treatment, self.settings)
+            );
+        }
+    }
+
+    /// The broker closed the connection while it had this message: some say so in this way that they do not take it.
+    fn suspect(&mut self, message: &Message) {
+        let before = self.suspect.filter(|(suspect, _)| *suspect == message.version);
+        let times = before.map_or(0, |(_, times)| times) + 1;
+        self.suspect = Some((message.version, times));
+        if times >= CLOSED_OVER {
+            self.settle(
+                message,
+                &Notice {
+                    code: CLOSES,
+                    ..Notice::default()
+                },
+            );
+        }
+    }
+
+    /// Says the last word on the status topic, then disconnects, so that the last will does not come.
+    async fn goodbye(&mut self, mut link: Link<'_>, word: Status) -> End {
+        let topic = self.settings.status_topic();
+        let said = link.publish(&topic, word.word().into(), Kind::Retained).await;
+        match said {
+            Ok(_) => link.close().await,
+            Err(lost) => return End::Lost(lost.explain(self.settings)),
+        }
+        End::Stopped
+    }
+
+    /// Says with what less this broker works, once per change.
+    fn tell_limits(&mut self, limits: &Limits) {
+        let before = std::mem::replace(&mut self.limits, limits.clone());
+        if !limits.acknowledges && before.acknowledges {
+            log::warn!(
+                "The MQTT broker takes QoS 0 only: a window counts as delivered when the broker has read it, and may be lost on its way to subscribers. Allow QoS 1 at the broker to mend this."
+            );
+        }
+        if !limits.retains && before.retains {
+            log::warn!(
+                "The MQTT broker keeps no retained messages: who subscribes later learns status, info and camera state only when they are sent anew. Allow retained messages at the broker to mend this."
+            );
+        }
+        if limits.longest != before.longest
+            && let Some(longest) = limits.longest
+        {
+            log::info!("The MQTT broker takes messages of up to {longest} bytes.");
+        }
+        if limits.client_id != before.client_id
+            && let Some(id) = &limits.client_id
+        {
+            log::info!("The MQTT broker calls this client `{id}`.");
+        }
     }
 }

@@ -95,6 +95,8 @@ pub struct SpoolHealth {
     pub waiting: u64,
     /// Windows that were dropped because too many waited.
     pub dropped: u64,
+    /// Windows that were set aside because the broker would never have taken them.
+    pub refused: u64,
     /// Windows that the broker has acknowledged.
     pub acknowledged: u64,
 }
