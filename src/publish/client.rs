@@ -7,9 +7,10 @@ use affect_core::report::Status;
 use super::dial::Dialer;
 use super::link::{Answer, Link, Lost};
 use super::packets::{Limits, Notice, Will};
-use super::refusal::{self, CLOSES, NO_QOS, NO_RETAIN, is_about_the_message, sentence};
+use super::refusal::{CLOSES, NO_QOS, NO_RETAIN, PAYLOAD_INVALID, is_about_the_message, sentence};
 use super::{Kind, Message, Settings, Shared};
 use crate::clock::Clocks;
+use crate::config::Protocol;
 use crate::progress::Stage;
 
 /// The first wait after a failed attempt.
@@ -39,10 +40,8 @@ pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
         settings,
         shared,
         dialer: Dialer::default(),
-        will: Will {
-            acknowledged: true,
-            retained: true,
-        },
+        will: Will::LADDER[0],
+        shut_out: 0,
         outage: None,
         limits: Limits::default(),
         suspect: None,
@@ -95,8 +94,10 @@ struct Client<'a> {
     settings: &'a Settings,
     shared: &'a Shared,
     dialer: Dialer,
-    /// The last will as the broker takes it.
+    /// The last will that the next connection is opened with.
     will: Will,
+    /// How often in a row the broker closed the connection before it let us in.
+    shut_out: usize,
     /// Why the broker is not reached, as far as it was logged.
     outage: Option<String>,
     /// The broker's limits, as far as they were logged.
@@ -126,6 +127,7 @@ impl Client<'_> {
             Ok(link) => link,
             Err(lost) => return self.not_let_in(&lost),
         };
+        (self.will, self.shut_out) = (Will::LADDER[0], 0);
         shared.lock().begin_connection();
         let since = Instant::now();
         let Settings { host, port, .. } = settings;
@@ -156,12 +158,17 @@ impl Client<'_> {
         }
     }
 
-    /// A broker that cannot keep our last will gets a plainer one, at once.
+    /// A broker that cannot keep our last will gets a plainer one: at once if it says so (MQTT 5), or on one of the next
+    /// attempts if it closes the connection instead, as brokers of 3.1.1 do, for this reason or any other.
     fn not_let_in(&mut self, lost: &Lost) -> End {
         let code = match lost {
             Lost::Refused(notice) | Lost::Goodbye(notice) => notice.code,
-            Lost::Closed | Lost::Other(_) => 0,
+            Lost::ShutOut | Lost::Closed | Lost::Other(_) => 0,
         };
+        if matches!(lost, Lost::ShutOut) && self.settings.protocol == Protocol::V311 {
+            self.shut_out += 1;
+            self.will = Will::LADDER[self.shut_out / 2 % Will::LADDER.len()];
+        }
         let plainer = match code {
             NO_RETAIN => std::mem::take(&mut self.will.retained),
             NO_QOS => std::mem::take(&mut self.will.acknowledged),
@@ -182,13 +189,7 @@ impl Client<'_> {
                     "A message for `{}` cannot be written as JSON: {error}",
                     message.topic
                 );
-                self.settle(
-                    message,
-                    &Notice {
-                        code: refusal::PAYLOAD_INVALID,
-                        ..Notice::default()
-                    },
-                );
+                self.settle(message, &Notice::of(PAYLOAD_INVALID), false);
                 return Ok(());
             }
         };
@@ -201,29 +202,29 @@ impl Client<'_> {
                 Ok(())
             }
             Ok(Answer::Refused(notice)) => {
-                self.settle(message, &notice);
+                self.settle(message, &notice, false);
                 Ok(())
             }
             Err(lost) => {
                 match &lost {
                     Lost::Goodbye(notice) if is_about_the_message(notice.code) => {
-                        self.settle(message, notice)
+                        self.settle(message, notice, true)
                     }
                     Lost::Goodbye(_) | Lost::Closed => self.suspect(message),
-                    Lost::Refused(_) | Lost::Other(_) => {}
+                    Lost::Refused(_) | Lost::ShutOut | Lost::Other(_) => {}
                 }
                 Err(lost)
             }
         }
     }
 
-    /// The broker refuses a message: what follows, and a word about it once.
-    fn settle(&mut self, message: &Message, notice: &Notice) {
+    /// The broker refuses a message, and may have ended the connection over it: what follows, and a word about it once.
+    fn settle(&mut self, message: &Message, notice: &Notice, ended: bool) {
         let refused = self
             .shared
             .lock()
             .outbox
-            .refused(message, notice.code, Instant::now());
+            .refused(message, notice.code, ended, Instant::now());
         if refused.news {
             log::warn!(
                 "{}",
@@ -238,13 +239,7 @@ impl Client<'_> {
         let times = before.map_or(0, |(_, times)| times) + 1;
         self.suspect = Some((message.version, times));
         if times >= CLOSED_OVER {
-            self.settle(
-                message,
-                &Notice {
-                    code: CLOSES,
-                    ..Notice::default()
-                },
-            );
+            self.settle(message, &Notice::of(CLOSES), true);
         }
     }
 

@@ -92,13 +92,7 @@ pub(super) fn stranger(first: &[u8], settings: &Settings) -> Option<String> {
             let code = rest.get(1)?;
             return Some(match in_codes_of_5(*code) {
                 0 | OTHER_VERSION => other_version(settings),
-                code => refused(
-                    &Notice {
-                        code,
-                        ..Notice::default()
-                    },
-                    settings,
-                ),
+                code => refused(&Notice::of(code), settings),
             });
         }
         [0x20, 3..=255, ..] if settings.protocol == Protocol::V311 => return Some(other_version(settings)),

@@ -46,6 +46,8 @@ pub(super) enum Lost {
     Refused(Notice),
     /// The broker says why it ends the connection.
     Goodbye(Notice),
+    /// The connection was closed before the broker said whether it lets us in.
+    ShutOut,
     /// The connection was closed without a word.
     Closed,
     /// Anything else, for people.
@@ -58,6 +60,7 @@ impl Lost {
         match self {
             Self::Refused(notice) => explain::refused(notice, settings),
             Self::Goodbye(notice) => explain::goodbye(notice, settings),
+            Self::ShutOut => explain::closed_at_once(settings),
             Self::Closed => explain::CLOSED.to_owned(),
             Self::Other(why) => why.clone(),
         }
@@ -86,6 +89,11 @@ impl<'a> Link<'a> {
         match timeout(limit, link.shake_hands()).await {
             Ok(limits) => link.limits = limits?,
             Err(_) => return Err(Lost::Other(explain::silent(settings, limit.as_secs()))),
+        }
+        if let Some(will) = will {
+            // A broker of 3.1.1 tells its limits in no other way.
+            link.limits.acknowledges &= will.acknowledged;
+            link.limits.retains &= will.retained;
         }
         if let Some(seconds) = link.limits.keep_alive.filter(|seconds| *seconds > 0) {
             link.silence = Duration::from_secs(seconds.into());
@@ -116,7 +124,7 @@ impl<'a> Link<'a> {
                         "it answers with something else than it was asked for".to_owned(),
                     ));
                 }
-                Ok(None) if count == 0 => return Err(Lost::Other(explain::closed_at_once(self.settings))),
+                Ok(None) if count == 0 => return Err(Lost::ShutOut),
                 Ok(None) => {}
                 Err(error) => return Err(self.garbled(&error)),
             }

@@ -100,13 +100,18 @@ impl Outbox {
     }
 
     /// What to send next: retained messages first, so that a subscriber knows whose windows it reads; health before
-    /// windows, so that it is fresh even when many wait. Topics that are refused for now are left out.
+    /// windows, so that it is fresh even when many wait. A topic that is refused comes after all others, since the broker
+    /// may end the connection over it, and when its wait is over.
     pub(super) fn next(&mut self, now: Instant) -> Option<Message> {
-        let retained = self
-            .retained
-            .iter()
-            .find(|(topic, message)| !message.done && !self.is_paused(topic, now));
-        if let Some((topic, message)) = retained {
+        self.first(|pause| pause.is_none())
+            .or_else(|| self.first(|pause| pause.is_some_and(|pause| pause.until <= now)))
+    }
+
+    /// The first message on a topic of which the pause, if any, is as wanted.
+    fn first(&mut self, wanted: impl Fn(Option<&Pause>) -> bool) -> Option<Message> {
+        let wanted = |topic: &String| wanted(self.pauses.get(topic));
+        let mut retained = self.retained.iter();
+        if let Some((topic, message)) = retained.find(|(topic, message)| !message.done && wanted(topic)) {
             return Some(Message {
                 topic: topic.clone(),
                 payload: message.payload.clone(),
@@ -114,15 +119,12 @@ impl Outbox {
                 version: message.version,
             });
         }
-        if let Some(message) = &self.passing
-            && !self.is_paused(&message.topic, now)
-        {
+        if let Some(message) = self.passing.as_ref().filter(|message| wanted(&message.topic)) {
             return Some(message.clone());
         }
-        let topic = &self.spool.first()?.topic;
-        match self.is_paused(topic, now) {
-            true => None,
-            false => self.spool.take(),
+        match wanted(&self.spool.first()?.topic) {
+            true => self.spool.take(),
+            false => None,
         }
     }
 
@@ -139,21 +141,22 @@ impl Outbox {
         was_refused
     }
 
-    /// The broker has refused a message.
-    pub(super) fn refused(&mut self, message: &Message, code: u8, now: Instant) -> Refused {
+    /// The broker has refused a message; whether it `ended` the connection over it.
+    pub(super) fn refused(&mut self, message: &Message, code: u8, ended: bool, now: Instant) -> Refused {
         let tries = self.pauses.get(&message.topic).map_or(0, |pause| pause.tries) + 1;
         let treatment = match treatment(code).unwrap_or(Treatment::Retry) {
             Treatment::Retry if tries >= TRIES => Treatment::SetAside,
             treatment => treatment,
         };
-        if treatment == Treatment::SetAside {
-            match message.kind {
-                Kind::Window => self.spool.set_aside(),
-                Kind::Retained | Kind::Passing => self.done(message, code == super::refusal::CLOSES),
-            }
+        match (treatment, message.kind) {
+            (Treatment::SetAside, Kind::Window) => self.spool.set_aside(),
+            (Treatment::SetAside, Kind::Retained | Kind::Passing) => self.done(message, ended),
+            (Treatment::Wait | Treatment::Retry, _) => self.spool.put_back(),
+        }
+        // The next window may well be taken; but not at the price of the connection each time.
+        if treatment == Treatment::SetAside && message.kind == Kind::Window && !ended {
             self.pauses.remove(&message.topic);
         } else {
-            self.spool.put_back();
             let doubled = FIRST_WAIT.saturating_mul(1 << (tries - 1).min(16));
             let until = now + doubled.min(self.longest_wait);
             self.pauses.insert(message.topic.clone(), Pause { until, tries });
@@ -182,10 +185,6 @@ impl Outbox {
             retained.done = true;
             retained.set_aside = for_good;
         }
-    }
-
-    fn is_paused(&self, topic: &str, now: Instant) -> bool {
-        self.pauses.get(topic).is_some_and(|pause| now < pause.until)
     }
 
     fn next_version(&mut self) -> u64 {
@@ -243,8 +242,12 @@ mod tests {
             let mut outbox = outbox();
             let info = next(&mut outbox, now);
             assert_eq!(info.kind, Kind::Retained);
-            outbox.refused(&info, code, now);
-            assert_eq!(next(&mut outbox, now).kind, Kind::Window, "0x{code:x}");
+            outbox.refused(&info, code, code == CLOSES, now);
+            // Even if so much time is lost over it that its wait is over.
+            outbox.end_connection();
+            outbox.begin_connection();
+            let window = next(&mut outbox, now + LONGEST_WAIT);
+            assert_eq!(window.kind, Kind::Window, "0x{code:x}");
         }
     }
 
@@ -259,14 +262,14 @@ mod tests {
             treatment: Treatment::Wait,
             news,
         };
-        assert_eq!(outbox.refused(&window, NOT_AUTHORISED, now), news(true));
+        assert_eq!(outbox.refused(&window, NOT_AUTHORISED, false, now), news(true));
         assert!(outbox.windows_are_refused());
         assert!(outbox.next(now).is_none(), "not before the wait is over");
         let later = now + FIRST_WAIT;
         let again = next(&mut outbox, later);
         assert_eq!(again.version, window.version);
         assert_eq!(
-            outbox.refused(&again, NOT_AUTHORISED, later),
+            outbox.refused(&again, NOT_AUTHORISED, false, later),
             news(false),
             "told once"
         );
@@ -292,10 +295,13 @@ mod tests {
                 let now = now + LONGEST_WAIT * round;
                 let window = next(&mut outbox, now);
                 assert_eq!(window.version, first);
-                outbox.refused(&window, code, now);
+                outbox.refused(&window, code, code == CLOSES, now);
             }
-            assert_ne!(next(&mut outbox, now).version, first, "0x{code:x}");
-            assert_eq!(outbox.summary().refused, 1);
+            assert_eq!(outbox.summary().refused, 1, "0x{code:x}");
+            assert_eq!(outbox.next(now).is_none(), code == CLOSES, "0x{code:x}");
+            outbox.end_connection();
+            let second = next(&mut outbox, now + LONGEST_WAIT);
+            assert!(second.version > first, "0x{code:x}");
         }
     }
 
@@ -317,11 +323,12 @@ mod tests {
         outbox.begin_connection();
         let third = next(&mut outbox, now);
         // What makes the broker close the connection is not tried on the next one.
-        outbox.refused(&third, CLOSES, now);
+        outbox.refused(&third, CLOSES, true, now);
         outbox.begin_connection();
-        assert!(outbox.next(now).is_none());
+        let later = now + LONGEST_WAIT;
+        assert!(outbox.next(later).is_none());
         outbox.retain("info".to_owned(), bytes(2));
-        assert!(outbox.next(now).is_some(), "but what is new is");
+        assert!(outbox.next(later).is_some(), "but what is new is");
     }
 
     #[test]

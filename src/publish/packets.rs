@@ -43,6 +43,17 @@ pub(super) struct Notice {
     pub(super) server: Option<String>,
 }
 
+impl Notice {
+    /// A reason without more.
+    pub(super) fn of(code: u8) -> Self {
+        Self {
+            code,
+            words: None,
+            server: None,
+        }
+    }
+}
+
 /// What a broker takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Limits {
@@ -76,6 +87,23 @@ impl Default for Limits {
 pub(super) struct Will {
     pub(super) acknowledged: bool,
     pub(super) retained: bool,
+}
+
+impl Will {
+    /// From the one that we want to the one that any broker takes.
+    pub(super) const LADDER: [Self; 4] = [
+        Self::new(true, true),
+        Self::new(true, false),
+        Self::new(false, true),
+        Self::new(false, false),
+    ];
+
+    const fn new(acknowledged: bool, retained: bool) -> Self {
+        Self {
+            acknowledged,
+            retained,
+        }
+    }
 }
 
 /// A message as it goes out.
@@ -283,10 +311,7 @@ fn read311(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {
     Ok(Some(match packet {
         Packet::ConnAck(_) => match code.map_or(SUCCESS, in_codes_of_5) {
             SUCCESS => Reply::Accepted(Limits::default()),
-            code => Reply::Refused(Notice {
-                code,
-                ..Notice::default()
-            }),
+            code => Reply::Refused(Notice::of(code)),
         },
         Packet::PubAck(ack) => Reply::Acknowledged {
             id: ack.pkid,
@@ -407,10 +432,7 @@ mod tests {
             (4, BAD_PASSWORD),
             (5, NOT_AUTHORISED),
         ] {
-            let refused = Reply::Refused(Notice {
-                code: of_5,
-                ..Notice::default()
-            });
+            let refused = Reply::Refused(Notice::of(of_5));
             assert_eq!(
                 replies(Protocol::V311, &[0x20, 2, 0, code]),
                 Ok(Some(refused)),
@@ -421,10 +443,7 @@ mod tests {
 
     #[test]
     fn an_acknowledgement_says_whether_the_message_is_taken() {
-        let notice = |code| Notice {
-            code,
-            ..Notice::default()
-        };
+        let notice = |code| Notice::of(code);
         for (bytes, code) in [
             (&b"\x40\x02\0\x07"[..], 0),
             (b"\x40\x03\0\x07\x10", 0x10),
