@@ -119,7 +119,7 @@ impl Client<'_> {
     /// One connection from its begin to its end.
     async fn connection(&mut self) -> End {
         let (settings, shared) = (self.settings, self.shared);
-        let stream = match self.dialer.dial(settings, CONNECTING).await {
+        let stream = match self.dialer.dial(&settings.host, settings.port, CONNECTING).await {
             Ok(stream) => stream,
             Err(why) => return End::Lost(why),
         };

@@ -7,22 +7,33 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{Settings, explain};
+use super::explain;
 
 type Found = std::io::Result<Vec<SocketAddr>>;
 
 /// Opens connections. The system's resolver cannot be told to give up, so it is asked by a thread of its own, and by
 /// one at a time: a name server that never answers holds up neither a stop nor more than that thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Dialer {
+    look_up: fn(&str, u16) -> Found,
     asked: Option<oneshot::Receiver<Found>>,
+}
+
+impl Default for Dialer {
+    /// With the system's resolver.
+    fn default() -> Self {
+        Self {
+            look_up: |host, port| (host, port).to_socket_addrs().map(Iterator::collect),
+            asked: None,
+        }
+    }
 }
 
 impl Dialer {
     /// A connection to the broker, or why there is none. Takes no longer than `limit` for the name and as long again for
     /// the connection.
-    pub(super) async fn dial(&mut self, settings: &Settings, limit: Duration) -> Result<TcpStream, String> {
-        let addresses = self.resolve(&settings.host, settings.port, limit).await?;
+    pub(super) async fn dial(&mut self, host: &str, port: u16, limit: Duration) -> Result<TcpStream, String> {
+        let addresses = self.resolve(host, port, limit).await?;
         let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
         let mut last = None;
         for address in addresses {
@@ -37,7 +48,7 @@ impl Dialer {
             };
             last = Some(explain::no_connection(address, cause.as_ref(), share.as_secs()));
         }
-        Err(last.unwrap_or_else(|| format!("the name `{}` has no address: check [mqtt] host", settings.host)))
+        Err(last.unwrap_or_else(|| format!("the name `{host}` has no address: check [mqtt] host")))
     }
 
     async fn resolve(&mut self, host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, String> {
@@ -46,7 +57,7 @@ impl Dialer {
         }
         let asked = match &mut self.asked {
             Some(asked) => asked,
-            none => none.insert(ask(host.to_owned(), port)?),
+            none => none.insert(ask(self.look_up, host.to_owned(), port)?),
         };
         let Ok(found) = timeout(limit, &mut *asked).await else {
             return Err(explain::no_name(host, None, limit.as_secs()));
@@ -62,15 +73,14 @@ impl Dialer {
     }
 }
 
-/// Asks the system's resolver.
-fn ask(host: String, port: u16) -> Result<oneshot::Receiver<Found>, String> {
+/// Asks in a thread of its own.
+fn ask(look_up: fn(&str, u16) -> Found, host: String, port: u16) -> Result<oneshot::Receiver<Found>, String> {
     let (sender, receiver) = oneshot::channel();
     let thread = std::thread::Builder::new().name("resolve".to_owned());
     thread
         .spawn(move || {
-            let found = (host.as_str(), port).to_socket_addrs();
             // If nobody waits any more, nobody needs it.
-            let _ = sender.send(found.map(Iterator::collect));
+            let _ = sender.send(look_up(&host, port));
         })
         .map_err(|cause| {
             format!(
@@ -78,4 +88,92 @@ fn ask(host: String, port: u16) -> Result<oneshot::Receiver<Found>, String> {
             )
         })?;
     Ok(receiver)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Dials a name twice, each time within `limit`.
+    fn twice(look_up: fn(&str, u16) -> Found, limit: Duration) -> [Result<TcpStream, String>; 2] {
+        let mut dialer = Dialer { look_up, asked: None };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            [
+                dialer.dial("broker.example", 9, limit).await,
+                dialer.dial("broker.example", 9, limit).await,
+            ]
+        })
+    }
+
+    #[test]
+    fn a_name_server_that_never_answers_costs_the_limit_and_one_thread() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let black_hole = |_: &str, _| {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_secs(600));
+            Ok(Vec::new())
+        };
+        let began = Instant::now();
+        for result in twice(black_hole, Duration::from_millis(200)) {
+            let why = result.expect_err("no address");
+            assert!(why.contains("name server (DNS) is not reached"), "{why}");
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "the thread is not waited for"
+        );
+        assert_eq!(ASKED.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_name_is_looked_up_anew_each_time_and_every_address_tried() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        static PORT: AtomicUsize = AtomicUsize::new(0);
+        PORT.store(
+            listener.local_addr().expect("an address").port().into(),
+            Ordering::Relaxed,
+        );
+        let second_works = |_: &str, _| {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+            let port = PORT.load(Ordering::Relaxed) as u16;
+            Ok(vec![([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], port).into()])
+        };
+        assert!(
+            twice(second_works, Duration::from_secs(5))
+                .iter()
+                .all(Result::is_ok)
+        );
+        assert_eq!(ASKED.load(Ordering::Relaxed), 2);
+        let nothing = twice(|_, _| Ok(Vec::new()), Duration::from_secs(5));
+        assert!(
+            nothing[0]
+                .as_ref()
+                .is_err_and(|why| why.contains("has no address"))
+        );
+    }
+
+    #[test]
+    fn an_address_is_not_looked_up() {
+        let never = |_: &str, _| panic!("nobody asks");
+        let mut dialer = Dialer {
+            look_up: never,
+            asked: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        for address in ["127.0.0.1", "::1"] {
+            let result = runtime.block_on(dialer.dial(address, 1, Duration::from_secs(5)));
+            assert!(result.is_err_and(|why| why.contains(address)));
+        }
+    }
 }

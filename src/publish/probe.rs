@@ -19,7 +19,7 @@ pub(crate) fn probe(settings: &Settings) -> anyhow::Result<String> {
         .build()?;
     runtime.block_on(async {
         let stream = Dialer::default()
-            .dial(&settings, CONNECTING)
+            .dial(&settings.host, settings.port, CONNECTING)
             .await
             .map_err(anyhow::Error::msg)?;
         let link = Link::open(stream, &settings, None, CONNECTING)
