@@ -84,6 +84,10 @@ fn a_run_from_birth_to_stopped() {
                 .all(|window| window["partial"] == false)
         );
         assert!(!subscriber.seen().iter().any(|m| m.payload == "offline"));
+        // Who comes afterwards does not read that the camera streams.
+        let mut afterwards = Subscriber::start(broker.port, &[protocol]);
+        let state = afterwards.wait_for("the state", |m| m.topic.ends_with("/door/state"));
+        assert_eq!((state.retain, &state.json()["state"]), (true, &"stopped".into()));
         the_latency_has_the_frames_of_windows_with_numbers(&subscriber);
     }
 }
@@ -226,21 +230,25 @@ fn a_second_device_with_the_same_id_is_explained() {
 }
 
 #[test]
-fn the_demo_plays_once_with_its_own_broker() {
+fn the_demo_plays_once_with_its_own_broker_for_both_versions() {
     let port = free_port();
     let mut demo = Process::start(
         affectd()
             .args(["demo", "--once", "--port", &port.to_string()])
             .stdout(Stdio::piped()),
     );
-    let mut subscriber = Subscriber::start(port, &["3.1.1"]);
-    subscriber.window_numbers(7);
+    let mut subscribers = ["3.1.1", "5"].map(|version| Subscriber::start(port, &[version]));
+    for subscriber in &mut subscribers {
+        subscriber.wait_for_status("online");
+        subscriber.window_numbers(7);
+    }
     assert!(demo.wait().success(), "{}", demo.log());
-    let windows = subscriber.windows();
-    let suppressed = windows.iter().filter(|w| w["suppressed"].is_object()).count();
-    assert!(suppressed >= 1, "the family of four is suppressed");
-    assert!(windows.len() - suppressed >= 4, "the larger groups are not");
-    for window in windows.iter().filter(|w| w["suppressed"].is_null()) {
-        assert!(window["people"]["distinct"].as_u64().unwrap() >= 5);
+    for windows in subscribers.map(|subscriber| subscriber.windows()) {
+        let suppressed = windows.iter().filter(|w| w["suppressed"].is_object()).count();
+        assert!(suppressed >= 1, "the family of four is suppressed");
+        assert!(windows.len() - suppressed >= 4, "the larger groups are not");
+        for window in windows.iter().filter(|w| w["suppressed"].is_null()) {
+            assert!(window["people"]["distinct"].as_u64().unwrap() >= 5);
+        }
     }
 }

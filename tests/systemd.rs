@@ -275,5 +275,8 @@ fn the_unit_may_ask_the_kernel_for_its_clock_and_not_set_it() {
     // It forbids the system call by which one asks, too.
     assert!(!has("ProtectClock=yes"));
     assert!(has("SystemCallFilter=adjtimex clock_adjtime clock_adjtime64"));
-    assert!(has("CapabilityBoundingSet="), "without CAP_SYS_TIME nobody sets it");
+    assert!(
+        has("CapabilityBoundingSet="),
+        "without CAP_SYS_TIME nobody sets it"
+    );
 }
