@@ -8,7 +8,7 @@ use crate::capture::Next;
 use crate::config::Config;
 use crate::daemon;
 use crate::publish;
-use crate::setup::{self, Setup, device};
+use crate::setup::{self, Setup, device, names};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -51,7 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn models(config: &Config) -> anyhow::Result<String> {
-    let info = Setup::open(config)?.info(config);
+    let info = Setup::open(config)?.info(config, &names(config));
     let one = |m: &affect_core::report::ModelInfo| {
         let taken = m
             .operators_delegated

@@ -254,6 +254,13 @@ impl Publisher {
         self.shared.changed.notify_one();
     }
 
+    /// Publishes the last report with numbers, which has just been dated, retained, for whoever subscribes later.
+    pub(crate) fn latest(&self, camera: &str, report: WindowReport) {
+        let topic = format!("{}/{camera}/latest", self.base);
+        self.shared.lock().outbox.retain(topic, Payload::report(report));
+        self.shared.changed.notify_one();
+    }
+
     /// Publishes the device's health, unless the broker is away: then it is worth nothing.
     pub(crate) fn health(&self, payload: Vec<u8>) {
         let topic = format!("{}/health", self.base);

@@ -4,9 +4,7 @@
 use std::net::TcpListener;
 use std::time::SystemTime;
 
-use affect_core::report::{
-    FrameCoverage, ModelName, ReportBody, Suppressed, SuppressionReason, WINDOW_SCHEMA,
-};
+use affect_core::report::{ModelName, Needed, ReportBody, SourceWord, SuppressedBody, WINDOW_SCHEMA};
 
 use super::*;
 use fake_broker::{ACCEPTED, Answer, FakeBroker, Published, Told, Will};
@@ -48,17 +46,12 @@ fn report(seq: u64) -> WindowReport {
         start: "1970-01-01T00:59:45.000Z".to_owned(),
         end: "1970-01-01T01:00:00.000Z".to_owned(),
         clock_synced: false,
+        aligned: false,
         partial: false,
-        body: ReportBody::Suppressed {
-            coverage: FrameCoverage {
-                frames: 1,
-                frames_expected: 1,
-            },
-            suppressed: Suppressed {
-                reason: SuppressionReason::GroupTooSmall,
-                min_group: 5,
-            },
-        },
+        source: SourceWord::Recording,
+        body: ReportBody::Suppressed(SuppressedBody {
+            suppressed: Needed { min_group: 5 },
+        }),
         model: ModelName {
             id: text(),
             sha256: text(),
