@@ -21,6 +21,7 @@ def schema(name):
 
 
 BY_TOPIC = {name: schema(name) for name in ("window", "info", "state", "status", "health")}
+BY_TOPIC["latest"] = BY_TOPIC["window"]
 
 
 def verdict(topic, payload):
