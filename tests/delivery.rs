@@ -209,7 +209,7 @@ fn a_name_server_that_never_answers_does_not_hold_up_a_stop() {
     wait_until(
         "the camera",
         || !daemon.is_running() || daemon.log().contains("is streaming"),
-        || String::new(),
+        String::new,
     );
     if !daemon.is_running() {
         assert_eq!(daemon.wait().code(), Some(77), "{}", daemon.log());
@@ -224,4 +224,45 @@ fn a_name_server_that_never_answers_does_not_hold_up_a_stop() {
     assert!(daemon.wait().success(), "{}", daemon.log());
     // systemd waits six.
     assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+}
+
+#[test]
+fn check_logs_in_and_says_what_the_broker_takes() {
+    let mut broker = Mosquitto::prepared(&[("camera", "right")]);
+    broker.configure("max_packet_size 2000\n");
+    broker.start();
+    let folder = tempfile::tempdir().unwrap();
+    let (secret, path) = (folder.path().join("secret"), folder.path().join("affectd.toml"));
+    let login = format!("username = \"camera\"\npassword_file = \"{}\"", secret.display());
+    let check = |password: &str, protocol: &str| {
+        std::fs::write(&secret, password).unwrap();
+        let config = clip_config(broker.port, &format!("{login}\nprotocol = \"{protocol}\""));
+        std::fs::write(&path, config).unwrap();
+        let output = common::affectd_output(&["check", "-c", path.to_str().unwrap()]);
+        let said = common::stdout(&output);
+        let line = said.lines().find(|line| line.contains("broker: ")).unwrap();
+        (output.status.code(), line.to_owned())
+    };
+    std::fs::write(&secret, "right").unwrap();
+    let daemon = Daemon::run(&clip_config(broker.port, &login));
+    daemon.process.wait_for_log("Connected to the MQTT broker");
+    for protocol in ["5", "3.1.1"] {
+        let (code, line) = check("wrong", protocol);
+        assert_eq!(code, Some(69), "{line}");
+        assert!(
+            line.contains(secret.to_str().unwrap()) && line.contains("`camera`"),
+            "{line}"
+        );
+        assert!(!line.contains("wrong"), "{line}");
+    }
+    let (code, line) = check("right", "5");
+    assert!(code == Some(0) && line.contains("up to 2000 bytes"), "{line}");
+    let (code, line) = check("right", "3.1.1");
+    assert!(
+        code == Some(0) && line.contains("cannot tell that it drops messages"),
+        "{line}"
+    );
+    // The daemon that runs meanwhile was not put out.
+    let log = stop(daemon);
+    assert!(!log.contains("is not reached"), "{log}");
 }
