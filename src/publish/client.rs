@@ -21,6 +21,8 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(30);
 const STEADY: Duration = Duration::from_secs(3);
 /// How long the name, the connection and the broker's answer may take, each: slow links have round trips of seconds.
 pub(super) const CONNECTING: Duration = Duration::from_secs(30);
+/// A limit for the size of messages that is worth a word; ours have one or two thousand bytes.
+const REMARKABLE: u32 = 64 << 10;
 /// A message with which the connection was closed so often is the cause.
 const CLOSED_OVER: u32 = 3;
 
@@ -238,7 +240,7 @@ impl Client<'_> {
         let before = self.suspect.filter(|(suspect, _)| *suspect == message.version);
         let times = before.map_or(0, |(_, times)| times) + 1;
         self.suspect = Some((message.version, times));
-        if times >= CLOSED_OVER {
+        if times >= CLOSED_OVER || self.shared.lock().outbox.is_refused(message) {
             self.settle(message, &Notice::of(CLOSES), true);
         }
     }
@@ -268,7 +270,7 @@ impl Client<'_> {
             );
         }
         if limits.longest != before.longest
-            && let Some(longest) = limits.longest
+            && let Some(longest) = limits.longest.filter(|longest| *longest < REMARKABLE)
         {
             log::info!("The MQTT broker takes messages of up to {longest} bytes.");
         }

@@ -11,6 +11,8 @@ use super::{Kind, Message, Payload, Summary};
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// So often a message is tried that is refused without a reason that would last.
 const TRIES: u32 = 10;
+/// How long a retained message rests over which the broker ends the connection: each try costs one.
+const REST: Duration = Duration::from_secs(600);
 
 /// Everything that is to be published.
 #[derive(Debug)]
@@ -35,8 +37,6 @@ struct Retained {
     version: u64,
     /// Whether this connection has dealt with it.
     done: bool,
-    /// Whether no connection needs to try it again.
-    set_aside: bool,
 }
 
 #[derive(Debug)]
@@ -73,7 +73,6 @@ impl Outbox {
             payload,
             version,
             done: false,
-            set_aside: false,
         };
         self.retained.insert(topic, message);
     }
@@ -89,8 +88,9 @@ impl Outbox {
 
     /// A new connection: retained messages go out again, since the broker may have lost them.
     pub(super) fn begin_connection(&mut self) {
-        let again = self.retained.values_mut().filter(|message| !message.set_aside);
-        again.for_each(|message| message.done = false);
+        self.retained
+            .values_mut()
+            .for_each(|message| message.done = false);
     }
 
     /// The connection is gone: health is worth nothing later, and a window on its way is still the oldest.
@@ -132,7 +132,7 @@ impl Outbox {
     pub(super) fn taken(&mut self, message: &Message) -> bool {
         match message.kind {
             Kind::Window => self.spool.acknowledge(),
-            Kind::Retained | Kind::Passing => self.done(message, false),
+            Kind::Retained | Kind::Passing => self.done(message),
         }
         let was_refused = self.pauses.remove(&message.topic).is_some();
         if was_refused {
@@ -150,7 +150,7 @@ impl Outbox {
         };
         match (treatment, message.kind) {
             (Treatment::SetAside, Kind::Window) => self.spool.set_aside(),
-            (Treatment::SetAside, Kind::Retained | Kind::Passing) => self.done(message, ended),
+            (Treatment::SetAside, Kind::Retained | Kind::Passing) => self.done(message),
             (Treatment::Wait | Treatment::Retry, _) => self.spool.put_back(),
         }
         // The next window may well be taken; but not at the price of the connection each time.
@@ -158,11 +158,19 @@ impl Outbox {
             self.pauses.remove(&message.topic);
         } else {
             let doubled = FIRST_WAIT.saturating_mul(1 << (tries - 1).min(16));
-            let until = now + doubled.min(self.longest_wait);
+            let until = match ended && message.kind == Kind::Retained {
+                true => now + REST,
+                false => now + doubled.min(self.longest_wait),
+            };
             self.pauses.insert(message.topic.clone(), Pause { until, tries });
         }
         let news = self.told.insert((message.topic.clone(), code));
         Refused { treatment, news }
+    }
+
+    /// Whether the broker refused the message's topic last.
+    pub(super) fn is_refused(&self, message: &Message) -> bool {
+        self.pauses.contains_key(&message.topic)
     }
 
     /// Whether the broker refuses the windows for now.
@@ -176,14 +184,13 @@ impl Outbox {
         self.spool.summary()
     }
 
-    fn done(&mut self, message: &Message, for_good: bool) {
+    fn done(&mut self, message: &Message) {
         self.passing.take_if(|passing| passing.version == message.version);
         if let Some(retained) = self.retained.get_mut(&message.topic)
             // It may have changed while it was on its way.
             && retained.version == message.version
         {
             retained.done = true;
-            retained.set_aside = for_good;
         }
     }
 
@@ -246,7 +253,7 @@ mod tests {
             // Even if so much time is lost over it that its wait is over.
             outbox.end_connection();
             outbox.begin_connection();
-            let window = next(&mut outbox, now + LONGEST_WAIT);
+            let window = next(&mut outbox, now + REST);
             assert_eq!(window.kind, Kind::Window, "0x{code:x}");
         }
     }
@@ -322,13 +329,14 @@ mod tests {
         assert!(outbox.next(now).is_none());
         outbox.begin_connection();
         let third = next(&mut outbox, now);
-        // What makes the broker close the connection is not tried on the next one.
+        // What makes the broker close the connection is not tried on the next one, but again some time.
         outbox.refused(&third, CLOSES, true, now);
         outbox.begin_connection();
-        let later = now + LONGEST_WAIT;
-        assert!(outbox.next(later).is_none());
-        outbox.retain("info".to_owned(), bytes(2));
-        assert!(outbox.next(later).is_some(), "but what is new is");
+        assert!(outbox.next(now + LONGEST_WAIT).is_none());
+        assert!(
+            outbox.next(now + REST).is_some(),
+            "the broker's rules may have been mended"
+        );
     }
 
     #[test]
