@@ -73,7 +73,7 @@ impl<'a> CameraStates<'a> {
     }
 
     fn publish(&self, change: &Change, cause: Option<String>) {
-        let payload = CameraState {
+        let state = CameraState {
             schema: STATE_SCHEMA.to_owned(),
             device: self.names.device.clone(),
             site: self.names.site.clone(),
@@ -83,10 +83,7 @@ impl<'a> CameraStates<'a> {
             since: rfc3339(change.since),
             cause,
         };
-        match serde_json::to_vec(&payload) {
-            Ok(payload) => self.publisher.camera_state(self.camera, payload),
-            Err(error) => log::error!("A camera state cannot be written as JSON: {error}"),
-        }
+        self.publisher.camera_state(self.camera, state);
     }
 
     fn lock(&self) -> MutexGuard<'_, States> {

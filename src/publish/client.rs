@@ -8,8 +8,8 @@ use super::dial::Dialer;
 use super::link::{Answer, Link, Lost};
 use super::packets::{Limits, Notice, Will};
 use super::refusal::{CLOSES, NO_QOS, NO_RETAIN, PAYLOAD_INVALID, is_about_the_message, sentence};
-use super::{Kind, Message, Settings, Shared};
-use crate::clock::Clocks;
+use super::{Kind, Message, Settings, Shared, explain};
+use crate::clock::{Clocks, system_clock_synced};
 use crate::config::Protocol;
 use crate::progress::Stage;
 
@@ -20,7 +20,9 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(30);
 /// After this long the broker counts as back; one that comes and goes is logged once.
 const STEADY: Duration = Duration::from_secs(3);
 /// How long the name, the connection and the broker's answer may take, each: slow links have round trips of seconds.
-pub(super) const CONNECTING: Duration = Duration::from_secs(30);
+const CONNECTING: Duration = Duration::from_secs(30);
+/// How long it may take to find out what a port speaks.
+pub(super) const ASKING: Duration = Duration::from_secs(5);
 /// A limit for the size of messages that is worth a word; ours have one or two thousand bytes.
 const REMARKABLE: u32 = 64 << 10;
 /// A message with which the connection was closed so often is the cause.
@@ -44,6 +46,7 @@ pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
         dialer: Dialer::default(),
         will: Will::LADDER[0],
         shut_out: 0,
+        tls: None,
         outage: None,
         limits: Limits::default(),
         suspect: None,
@@ -100,6 +103,8 @@ struct Client<'a> {
     will: Will,
     /// How often in a row the broker closed the connection before it let us in.
     shut_out: usize,
+    /// Whether the port speaks TLS, since it was asked.
+    tls: Option<bool>,
     /// Why the broker is not reached, as far as it was logged.
     outage: Option<String>,
     /// The broker's limits, as far as they were logged.
@@ -127,9 +132,9 @@ impl Client<'_> {
         };
         let mut link = match Link::open(stream, settings, Some(self.will), CONNECTING).await {
             Ok(link) => link,
-            Err(lost) => return self.not_let_in(&lost),
+            Err(lost) => return self.not_let_in(&lost).await,
         };
-        (self.will, self.shut_out) = (Will::LADDER[0], 0);
+        (self.will, self.shut_out, self.tls) = (Will::LADDER[0], 0, None);
         shared.lock().begin_connection();
         let since = Instant::now();
         let Settings { host, port, .. } = settings;
@@ -137,7 +142,12 @@ impl Client<'_> {
             log::info!("Connected to the MQTT broker {host}:{port}.");
         }
         self.tell_limits(&link.limits);
+        let mut clock_known = system_clock_synced();
         loop {
+            if !clock_known && system_clock_synced() {
+                clock_known = true;
+                shared.lock().outbox.clock_is_known();
+            }
             if since.elapsed() > STEADY && self.outage.take().is_some() {
                 log::info!("The MQTT broker {host}:{port} is back.");
             }
@@ -162,14 +172,23 @@ impl Client<'_> {
 
     /// A broker that cannot keep our last will gets a plainer one: at once if it says so (MQTT 5), or on one of the next
     /// attempts if it closes the connection instead, as brokers of 3.1.1 do, for this reason or any other.
-    fn not_let_in(&mut self, lost: &Lost) -> End {
+    async fn not_let_in(&mut self, lost: &Lost) -> End {
         let code = match lost {
             Lost::Refused(notice) | Lost::Goodbye(notice) => notice.code,
             Lost::ShutOut | Lost::Closed | Lost::Other(_) => 0,
         };
-        if matches!(lost, Lost::ShutOut) && self.settings.protocol == Protocol::V311 {
-            self.shut_out += 1;
-            self.will = Will::LADDER[self.shut_out / 2 % Will::LADDER.len()];
+        if matches!(lost, Lost::ShutOut) {
+            if self.tls.is_none() {
+                let Settings { host, port, .. } = self.settings;
+                self.tls = Some(self.dialer.speaks_tls(host, *port, ASKING).await);
+            }
+            if self.tls == Some(true) {
+                return End::Lost(explain::tls(self.settings));
+            }
+            if self.settings.protocol == Protocol::V311 {
+                self.shut_out += 1;
+                self.will = Will::LADDER[self.shut_out / 2 % Will::LADDER.len()];
+            }
         }
         let plainer = match code {
             NO_RETAIN => std::mem::take(&mut self.will.retained),

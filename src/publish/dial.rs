@@ -3,11 +3,16 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::explain;
+
+/// The shortest greeting of TLS 1.2: one cipher, no extension.
+const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03\
+    affectd asks whether this is TLS\x00\x00\x02\x00\x2f\x01\x00";
 
 type Found = std::io::Result<Vec<SocketAddr>>;
 
@@ -49,6 +54,21 @@ impl Dialer {
             last = Some(explain::no_connection(address, cause.as_ref(), share.as_secs()));
         }
         Err(last.unwrap_or_else(|| format!("the name `{host}` has no address: check [mqtt] host")))
+    }
+
+    /// Whether the port speaks TLS. Its servers close a connection that begins otherwise without a word, so it is asked by
+    /// another one.
+    pub(super) async fn speaks_tls(&mut self, host: &str, port: u16, limit: Duration) -> bool {
+        let Ok(mut stream) = self.dial(host, port, limit).await else {
+            return false;
+        };
+        let mut answer = [0; 2];
+        let asked = timeout(limit, async {
+            stream.write_all(CLIENT_HELLO).await?;
+            stream.read_exact(&mut answer).await
+        });
+        // A handshake or an alert of version 3, whatever it says.
+        matches!(asked.await, Ok(Ok(_))) && matches!(answer, [0x15 | 0x16, 3])
     }
 
     async fn resolve(&mut self, host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, String> {

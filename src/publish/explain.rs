@@ -74,6 +74,14 @@ pub(super) fn closed_at_once(settings: &Settings) -> String {
     )
 }
 
+/// The port is for TLS.
+pub(super) fn tls(settings: &Settings) -> String {
+    format!(
+        "port {} speaks TLS, which affectd does not yet: set [mqtt] port to the broker's port without TLS, mostly 1883",
+        settings.port
+    )
+}
+
 /// Connected, but nothing is said.
 pub(super) fn silent(settings: &Settings, seconds: u64) -> String {
     format!(
@@ -97,10 +105,8 @@ pub(super) fn stranger(first: &[u8], settings: &Settings) -> Option<String> {
         }
         [0x20, 3..=255, ..] if settings.protocol == Protocol::V311 => return Some(other_version(settings)),
         [0x20, ..] => return None,
-        [0x15 | 0x16, 3, ..] => format!(
-            "port {port} speaks TLS, which affectd does not yet: set [mqtt] port to the broker's port without TLS, mostly 1883"
-        ),
-        first if first.starts_with(b"HTTP/") => format!(
+        [0x15 | 0x16, 3, ..] => tls(settings),
+        first if first.starts_with(b"HTTP/") || first.starts_with(b"<") => format!(
             "a web server answers on port {port}, or MQTT over WebSocket, which affectd does not speak: set [mqtt] port to the broker's port for plain MQTT, mostly 1883"
         ),
         first => format!(

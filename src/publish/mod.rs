@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use affect_core::report::{Status, WindowReport};
+use affect_core::report::{CameraState, Status, WindowReport};
 use tokio::sync::Notify;
 
 use crate::clock::Clocks;
@@ -105,33 +105,49 @@ struct Message {
 #[derive(Debug, Clone)]
 enum Payload {
     Bytes(Vec<u8>),
-    /// Written when it goes out, since it may have to be dated anew.
-    Report {
-        report: Box<WindowReport>,
-        given: Clocks,
-    },
+    /// Written when it goes out, since it may have to be dated anew; with the clocks by which it was dated.
+    Dated(Box<Dated>, Clocks),
+}
+
+/// What has dates.
+#[derive(Debug, Clone)]
+enum Dated {
+    Report(WindowReport),
+    State(CameraState),
 }
 
 impl Payload {
-    /// A report that has just been dated.
-    fn report(report: WindowReport) -> Self {
-        Self::Report {
-            report: Box::new(report),
-            given: Clocks::now(),
-        }
+    /// What has just been dated.
+    fn dated(what: Dated) -> Self {
+        Self::Dated(Box::new(what), Clocks::now())
+    }
+
+    /// Whether the clock was not known when it was dated.
+    fn is_dated_too_early(&self) -> bool {
+        matches!(self, Self::Dated(_, given) if !given.synced)
     }
 
     /// As it goes out now.
     fn bytes(&self, now: &Clocks) -> serde_json::Result<Vec<u8>> {
-        match self {
-            Self::Bytes(bytes) => Ok(bytes.clone()),
-            Self::Report { report, given } => match given.mend(&report.start, &report.end, now) {
+        let (what, given) = match self {
+            Self::Bytes(bytes) => return Ok(bytes.clone()),
+            Self::Dated(what, given) => (&**what, given),
+        };
+        match what {
+            Dated::Report(report) => match given.mend(&report.start, &report.end, now) {
                 None => serde_json::to_vec(report),
                 Some((start, end)) => serde_json::to_vec(&WindowReport {
                     start,
                     end,
                     clock_synced: true,
-                    ..(**report).clone()
+                    ..report.clone()
+                }),
+            },
+            Dated::State(state) => match given.mend(&state.since, &state.since, now) {
+                None => serde_json::to_vec(state),
+                Some((since, _)) => serde_json::to_vec(&CameraState {
+                    since,
+                    ..state.clone()
                 }),
             },
         }
@@ -250,14 +266,20 @@ impl Publisher {
     /// Queues a window report that has just been dated. Returns at once; if the queue is full, the oldest window goes.
     pub(crate) fn window(&self, camera: &str, report: WindowReport) {
         let topic = format!("{}/{camera}/window", self.base);
-        self.shared.lock().outbox.window(topic, Payload::report(report));
+        self.shared
+            .lock()
+            .outbox
+            .window(topic, Payload::dated(Dated::Report(report)));
         self.shared.changed.notify_one();
     }
 
     /// Publishes the last report with numbers, which has just been dated, retained, for whoever subscribes later.
     pub(crate) fn latest(&self, camera: &str, report: WindowReport) {
         let topic = format!("{}/{camera}/latest", self.base);
-        self.shared.lock().outbox.retain(topic, Payload::report(report));
+        self.shared
+            .lock()
+            .outbox
+            .retain(topic, Payload::dated(Dated::Report(report)));
         self.shared.changed.notify_one();
     }
 
@@ -286,10 +308,11 @@ impl Publisher {
         }
     }
 
-    /// Publishes a camera's state, retained, now and after every reconnection.
-    pub(crate) fn camera_state(&self, camera: &str, payload: Vec<u8>) {
+    /// Publishes a camera's state, which has just been dated, retained, now and after every reconnection.
+    pub(crate) fn camera_state(&self, camera: &str, state: CameraState) {
         let topic = format!("{}/{camera}/state", self.base);
-        self.shared.lock().outbox.retain(topic, Payload::Bytes(payload));
+        let payload = Payload::dated(Dated::State(state));
+        self.shared.lock().outbox.retain(topic, payload);
         self.shared.changed.notify_one();
     }
 

@@ -93,6 +93,14 @@ impl Outbox {
             .for_each(|message| message.done = false);
     }
 
+    /// The clock is known now: what the broker keeps with dates from before goes out again.
+    pub(super) fn clock_is_known(&mut self) {
+        let early = self.retained.values_mut();
+        early
+            .filter(|message| message.payload.is_dated_too_early())
+            .for_each(|message| message.done = false);
+    }
+
     /// The connection is gone: health is worth nothing later, and a window on its way is still the oldest.
     pub(super) fn end_connection(&mut self) {
         self.passing = None;

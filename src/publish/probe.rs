@@ -1,11 +1,18 @@
 //! One look at the broker, for `check` and `doctor`: whether it lets us in, and what it takes.
 
-use super::client::CONNECTING;
+use std::time::Duration;
+
+use anyhow::Error;
+
+use super::client::ASKING;
 use super::dial::Dialer;
-use super::link::Link;
+use super::link::{Link, Lost};
 use super::packets::Limits;
-use super::{Settings, packets};
+use super::{Settings, explain, packets};
 use crate::config::Protocol;
+
+/// How long name, connection and answer may take here, each: somebody waits.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connects once and leaves again, without a last will and under a name of its own, so that a daemon that runs is not
 /// disturbed. What the broker takes, or why it does not let us in.
@@ -17,17 +24,21 @@ pub(crate) fn probe(settings: &Settings) -> anyhow::Result<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let Settings { host, port, .. } = &settings;
     runtime.block_on(async {
-        let stream = Dialer::default()
-            .dial(&settings.host, settings.port, CONNECTING)
-            .await
-            .map_err(anyhow::Error::msg)?;
-        let link = Link::open(stream, &settings, None, CONNECTING)
-            .await
-            .map_err(|lost| anyhow::Error::msg(lost.explain(&settings)))?;
-        let text = describe(&settings, &link.limits);
-        link.close().await;
-        Ok(text)
+        let mut dialer = Dialer::default();
+        let stream = dialer.dial(host, *port, PATIENCE).await.map_err(Error::msg)?;
+        match Link::open(stream, &settings, None, PATIENCE).await {
+            Ok(link) => {
+                let text = describe(&settings, &link.limits);
+                link.close().await;
+                Ok(text)
+            }
+            Err(Lost::ShutOut) if dialer.speaks_tls(host, *port, ASKING).await => {
+                Err(Error::msg(explain::tls(&settings)))
+            }
+            Err(lost) => Err(Error::msg(lost.explain(&settings))),
+        }
     })
 }
 

@@ -1,10 +1,13 @@
 //! The publishing thread against brokers with one fault each.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)] // a test that fails shall say where
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::SystemTime;
 
-use affect_core::report::{ModelName, Needed, ReportBody, SourceWord, SuppressedBody, WINDOW_SCHEMA};
+use affect_core::report::{
+    CameraStateWord, ModelName, Needed, ReportBody, STATE_SCHEMA, SourceWord, SuppressedBody, WINDOW_SCHEMA,
+};
 
 use super::*;
 use fake_broker::{ACCEPTED, Answer, FakeBroker, Published, Told, Will};
@@ -63,6 +66,20 @@ fn window(publisher: &Publisher, seq: u64) {
     publisher.window("door", report(seq));
 }
 
+fn state(cause: Option<String>) -> CameraState {
+    let text = String::new;
+    CameraState {
+        schema: STATE_SCHEMA.to_owned(),
+        device: text(),
+        site: text(),
+        camera: text(),
+        boot_id: text(),
+        state: CameraStateWord::Streaming,
+        since: "1970-01-01T01:00:00.000Z".to_owned(),
+        cause,
+    }
+}
+
 fn is_window(message: &Published) -> bool {
     message.topic.ends_with("/window")
 }
@@ -114,7 +131,7 @@ fn nothing_counts_as_delivered_that_was_refused_and_nothing_blocks_the_rest() {
             });
             let publisher = start(settings(broker.port));
             (0..3).for_each(|seq| window(&publisher, seq));
-            publisher.camera_state("door", b"{}".to_vec());
+            publisher.camera_state("door", state(None));
             (code, broker, publisher)
         })
         .collect();
@@ -189,7 +206,7 @@ fn the_brokers_limits_are_kept() {
     let broker = FakeBroker::start(|_| limited.to_vec(), take);
     let publisher = start(settings(broker.port));
     window(&publisher, 0);
-    publisher.camera_state("door", vec![b'x'; 300]);
+    publisher.camera_state("door", state(Some("x".repeat(200))));
     broker.wait_for("three questions", |broker| {
         broker
             .told()
@@ -438,6 +455,20 @@ fn without_an_answer_it_is_said_what_may_be_there() {
     std::thread::spawn(move || listener.incoming().for_each(drop));
     let why = probe(&settings(port)).expect_err("closed").to_string();
     assert!(why.contains("may be for TLS or WebSocket"), "{why}");
+    // It closes what is not TLS.
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut first = [0; 50];
+            let count = stream.read(&mut first).unwrap_or(0);
+            if first.starts_with(b"\x16\x03\x01\0\x2d") && count == 50 {
+                let _ = stream.write_all(b"\x15\x03\x03\0\x02\x02\x28");
+            }
+        }
+    });
+    let why = probe(&settings(port)).expect_err("closed").to_string();
+    assert!(why.contains("speaks TLS") && why.contains("1883"), "{why}");
     // No such name.
     let unknown = Settings {
         host: "no-such-host.invalid".to_owned(),
@@ -455,10 +486,7 @@ fn a_report_that_waited_for_the_clock_goes_out_with_its_date() {
         monotonic: boot + Duration::from_secs(after),
         synced,
     };
-    let payload = Payload::Report {
-        report: Box::new(report(7)),
-        given: clocks(3600, 0, false),
-    };
+    let payload = Payload::Dated(Box::new(Dated::Report(report(7))), clocks(3600, 0, false));
     let sent = |now| serde_json::from_slice::<WindowReport>(&payload.bytes(&now).unwrap()).unwrap();
     assert_eq!(
         sent(clocks(3660, 60, false)),
@@ -471,6 +499,35 @@ fn a_report_that_waited_for_the_clock_goes_out_with_its_date() {
         ("2027-01-15T07:58:45.000Z", "2027-01-15T07:59:00.000Z")
     );
     assert!(known.clock_synced && known.seq == 7);
+    let payload = Payload::Dated(Box::new(Dated::State(state(None))), clocks(3600, 0, false));
+    let sent = payload.bytes(&clocks(1_800_000_000, 60, true)).unwrap();
+    assert_eq!(
+        serde_json::from_slice::<CameraState>(&sent).unwrap().since,
+        "2027-01-15T07:59:00.000Z"
+    );
+}
+
+#[test]
+fn what_the_broker_keeps_with_dates_from_before_the_clock_was_known_goes_out_again() {
+    let mut outbox = Outbox::new(1, Duration::from_secs(1));
+    let mut clocks = Clocks::now();
+    for (topic, synced) in [("early", false), ("late", true)] {
+        clocks.synced = synced;
+        let payload = Payload::Dated(Box::new(Dated::State(state(None))), clocks);
+        outbox.retain(topic.to_owned(), payload);
+    }
+    outbox.retain("undated".to_owned(), Payload::Bytes(Vec::new()));
+    let now = Instant::now();
+    for _ in 0..3 {
+        let message = outbox.next(now).unwrap();
+        outbox.taken(&message);
+    }
+    assert!(outbox.next(now).is_none());
+    outbox.clock_is_known();
+    let message = outbox.next(now).unwrap();
+    assert_eq!(message.topic, "early");
+    outbox.taken(&message);
+    assert!(outbox.next(now).is_none());
 }
 
 fn publisher(publish: impl FnOnce(&Shared) + Send + 'static) -> (Publisher, Arc<Progress>) {

@@ -76,13 +76,20 @@ impl FakeBroker {
         let told = Arc::default();
         let ours = Arc::clone(&told);
         let (connect, publish): (Arc<OnConnect>, Arc<OnPublish>) = (Arc::new(connect), Arc::new(publish));
-        let count = AtomicUsize::new(0);
+        let count = Arc::new(AtomicUsize::new(0));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let number = count.fetch_add(1, Ordering::Relaxed);
+                let count = Arc::clone(&count);
                 let (told, connect, publish) =
                     (Arc::clone(&ours), Arc::clone(&connect), Arc::clone(&publish));
-                thread::spawn(move || serve(stream, &told, || connect(number), &*publish));
+                thread::spawn(move || {
+                    serve(
+                        stream,
+                        &told,
+                        || connect(count.fetch_add(1, Ordering::Relaxed)),
+                        &*publish,
+                    )
+                });
             }
         });
         Self { port, told }
@@ -125,7 +132,9 @@ fn serve(
     publish: &OnPublish,
 ) -> Option<()> {
     let tell = |what| told.lock().expect("no panic").push((Instant::now(), what));
-    let (_, body) = packet(&mut stream)?;
+    let (0x10, body) = packet(&mut stream)? else {
+        return None;
+    };
     let version = *body.get(6)?;
     tell(read_connect(&body, version)?);
     let answer = connect();

@@ -95,7 +95,7 @@ pub(crate) enum Protocol {
     #[default]
     #[serde(rename = "5")]
     V5,
-    /// for older brokers: no message expiry
+    /// for older brokers: no message expiry, and no word of messages that access rules drop
     #[serde(rename = "3.1.1")]
     V311,
 }
