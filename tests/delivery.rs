@@ -176,6 +176,10 @@ fn a_short_break_of_the_network_does_not_show() {
     );
     let log = stop(daemon);
     subscriber.wait_for_status("stopped");
+    // Who comes afterwards does not read that the camera streams.
+    let mut afterwards = Subscriber::start(broker.port, &["5"]);
+    let state = afterwards.wait_for("the state", |m| m.topic.ends_with("/door/state"));
+    assert_eq!((state.retain, &state.json()["state"]), (true, &"stopped".into()));
     assert!(!subscriber.seen().iter().any(|m| m.payload == "offline"), "{log}");
     assert_eq!(counted(&log, " undelivered"), 0, "{log}");
 }

@@ -84,10 +84,6 @@ fn a_run_from_birth_to_stopped() {
                 .all(|window| window["partial"] == false)
         );
         assert!(!subscriber.seen().iter().any(|m| m.payload == "offline"));
-        // Who comes afterwards does not read that the camera streams.
-        let mut afterwards = Subscriber::start(broker.port, &[protocol]);
-        let state = afterwards.wait_for("the state", |m| m.topic.ends_with("/door/state"));
-        assert_eq!((state.retain, &state.json()["state"]), (true, &"stopped".into()));
         the_latency_has_the_frames_of_windows_with_numbers(&subscriber);
     }
 }
@@ -246,9 +242,13 @@ fn the_demo_plays_once_with_its_own_broker_for_both_versions() {
     for windows in subscribers.map(|subscriber| subscriber.windows()) {
         let suppressed = windows.iter().filter(|w| w["suppressed"].is_object()).count();
         assert!(suppressed >= 1, "the family of four is suppressed");
-        assert!(windows.len() - suppressed >= 4, "the larger groups are not");
-        for window in windows.iter().filter(|w| w["suppressed"].is_null()) {
-            assert!(window["people"]["distinct"].as_u64().unwrap() >= 5);
-        }
+        let with_numbers = windows.iter().filter(|w| w["people"].is_object());
+        let peaks: Vec<u64> = with_numbers
+            .map(|w| w["people"]["peak"].as_u64().unwrap())
+            .collect();
+        assert!(
+            !peaks.is_empty() && peaks.iter().all(|peak| *peak >= 5),
+            "{peaks:?}"
+        );
     }
 }
