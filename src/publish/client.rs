@@ -247,10 +247,7 @@ impl Client<'_> {
             .outbox
             .refused(message, notice.code, ended, Instant::now());
         if refused.news {
-            log::warn!(
-                "{}",
-                sentence(&message.topic, notice, refused.treatment, self.settings)
-            );
+            log::warn!("{}", sentence(message, notice, refused.treatment, self.settings));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Messages that a broker does not take: what is done about each reason, and what the technician is told.
 
-use super::Settings;
 use super::packets::Notice;
+use super::{Kind, Message, Settings};
 
 /// MQTT 5's reason codes, as far as something is done about them.
 pub(super) const SUCCESS: u8 = 0x00;
@@ -79,16 +79,23 @@ pub(super) fn name(code: u8) -> String {
 }
 
 /// The sentences for the log: which topic, why, what becomes of it, what to do.
-pub(super) fn sentence(topic: &str, notice: &Notice, treatment: Treatment, settings: &Settings) -> String {
+pub(super) fn sentence(
+    message: &Message,
+    notice: &Notice,
+    treatment: Treatment,
+    settings: &Settings,
+) -> String {
+    let topic = &message.topic;
     let why = name(notice.code);
     let words = notice
         .words
         .as_ref()
         .map_or_else(String::new, |words| format!(": {words}"));
-    let fate = match treatment {
-        Treatment::Wait => "What belongs to it waits and is tried again; the rest goes on.",
-        Treatment::Retry => "It is tried again a few times and then set aside; the rest goes on.",
-        Treatment::SetAside => "It is set aside and counted as refused; the rest goes on.",
+    let fate = match (treatment, message.kind) {
+        (Treatment::Wait, _) => "What belongs to it waits and is tried again; the rest goes on.",
+        (Treatment::Retry, _) => "It is tried again a few times and then set aside; the rest goes on.",
+        (Treatment::SetAside, Kind::Window) => "It is set aside and counted as refused; the rest goes on.",
+        (Treatment::SetAside, _) => "It is set aside; the rest goes on.",
     };
     let base = &settings.base;
     let user = settings
