@@ -20,7 +20,7 @@ use crate::publish::{Died, Publisher, Settings, Summary};
 use crate::room::{Room, RoomError};
 use crate::setup::{Setup, SetupError, device, names, pace, source};
 
-/// How long publishing may take to end.
+/// How long after a stop was asked for publishing may go on. systemd waits six seconds for the whole.
 const GOODBYE: Duration = Duration::from_secs(4);
 
 /// Why the daemon ended early.

@@ -7,7 +7,7 @@ use affect_core::report::Status;
 use super::dial::Dialer;
 use super::link::{Answer, Link, Lost};
 use super::packets::{Limits, Notice, Will};
-use super::refusal::{CLOSES, NO_QOS, NO_RETAIN, PAYLOAD_INVALID, is_about_the_message, sentence};
+use super::refusal::{CLOSES, NO_ANSWER, NO_QOS, NO_RETAIN, PAYLOAD_INVALID, is_about_the_message, sentence};
 use super::{Kind, Message, Settings, Shared, explain};
 use crate::clock::{Clocks, system_clock_synced};
 use crate::config::Protocol;
@@ -85,7 +85,7 @@ fn jittered(wait: Duration) -> Duration {
 async fn past_deadline(shared: &Shared) {
     loop {
         shared.progress.beat(Stage::Publish);
-        let deadline = shared.lock().deadline;
+        let deadline = shared.look_for_stop();
         match deadline {
             Some(deadline) => return tokio::time::sleep_until(deadline.into()).await,
             // A short look now and then, so that the other waiter on `changed` misses nothing.
@@ -175,7 +175,7 @@ impl Client<'_> {
     async fn not_let_in(&mut self, lost: &Lost) -> End {
         let code = match lost {
             Lost::Refused(notice) | Lost::Goodbye(notice) => notice.code,
-            Lost::ShutOut | Lost::Closed | Lost::Other(_) => 0,
+            Lost::ShutOut | Lost::Closed | Lost::Unanswered | Lost::Other(_) => 0,
         };
         if matches!(lost, Lost::ShutOut) {
             if self.tls.is_none() {
@@ -232,6 +232,8 @@ impl Client<'_> {
                         self.settle(message, notice, true)
                     }
                     Lost::Goodbye(_) | Lost::Closed => self.suspect(message),
+                    // Next time others go first: it may be about this message alone.
+                    Lost::Unanswered => self.settle(message, &Notice::of(NO_ANSWER), false),
                     Lost::Refused(_) | Lost::ShutOut | Lost::Other(_) => {}
                 }
                 Err(lost)

@@ -12,7 +12,7 @@ use super::refusal::{NO_SUBSCRIBERS, SUCCESS, TOO_LARGE};
 use super::{Kind, Settings, explain};
 
 /// How long the broker may take for an answer, once it has let us in.
-const ANSWER: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
 /// How long a goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -50,6 +50,8 @@ pub(super) enum Lost {
     ShutOut,
     /// The connection was closed without a word.
     Closed,
+    /// The broker does not answer a message.
+    Unanswered,
     /// Anything else, for people.
     Other(String),
 }
@@ -62,6 +64,7 @@ impl Lost {
             Self::Goodbye(notice) => explain::goodbye(notice, settings),
             Self::ShutOut => explain::closed_at_once(settings),
             Self::Closed => explain::CLOSED.to_owned(),
+            Self::Unanswered => "it does not acknowledge messages".to_owned(),
             Self::Other(why) => why.clone(),
         }
     }
@@ -184,9 +187,7 @@ impl<'a> Link<'a> {
                 }
             }
         });
-        answer
-            .await
-            .unwrap_or_else(|_| Err(Lost::Other("it does not acknowledge messages".to_owned())))
+        answer.await.unwrap_or(Err(Lost::Unanswered))
     }
 
     /// Keeps the connection alive until it ends. May be dropped at any time.

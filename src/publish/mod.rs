@@ -61,6 +61,9 @@ impl Settings {
     }
 }
 
+/// What is left at least for the last windows and the goodbye.
+const LEAST: Duration = Duration::from_secs(1);
+
 /// What became of the windows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
@@ -180,6 +183,8 @@ struct State {
     outbox: Outbox,
     /// Whether a connection stands.
     connected: bool,
+    /// When the daemon was asked to end.
+    asked: Option<Instant>,
     /// When to be done, once stopping.
     deadline: Option<Instant>,
     /// The last word on the status topic, once stopping.
@@ -190,6 +195,17 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change to the state is whole, even if a thread died while it held the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// Notes when the daemon is asked to end; when publishing has to be over, once that is known.
+    fn look_for_stop(&self) -> Option<Instant> {
+        let mut state = self.lock();
+        if self.progress.stop().load(Ordering::Relaxed) {
+            state.asked.get_or_insert_with(Instant::now);
+        }
+        state.deadline
     }
 }
 
@@ -247,6 +263,7 @@ impl Publisher {
             state: Mutex::new(State {
                 outbox,
                 connected: false,
+                asked: None,
                 deadline: None,
                 farewell: None,
             }),
@@ -316,14 +333,16 @@ impl Publisher {
         self.shared.changed.notify_one();
     }
 
-    /// Sends what is queued, says `farewell` as the last status, and ends; takes no longer than `patience`.
+    /// Sends what is queued, says `farewell` as the last status, and ends; `patience` after the daemon was asked to end at
+    /// the latest, whatever was done since, but a second is always left.
     ///
     /// # Errors
     /// [`Died`] if the thread has ended by itself.
     pub(crate) fn stop(self, farewell: Status, patience: Duration) -> Result<Summary, Died> {
         {
             let mut state = self.shared.lock();
-            state.deadline = Some(Instant::now() + patience);
+            let now = Instant::now();
+            state.deadline = Some((state.asked.unwrap_or(now) + patience).max(now + LEAST));
             state.farewell = Some(farewell);
         }
         self.shared.changed.notify_one();

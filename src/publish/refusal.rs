@@ -30,6 +30,8 @@ pub(super) const MOVED: u8 = 0x9d;
 pub(super) const CONNECTION_RATE: u8 = 0x9f;
 /// Not a code of MQTT: the broker closes the connection each time that the message comes.
 pub(super) const CLOSES: u8 = 0xff;
+/// Not a code of MQTT: the broker does not answer the message.
+pub(super) const NO_ANSWER: u8 = 0xfe;
 
 /// What is done with a message that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub(super) enum Treatment {
 /// What is done about a code, if it is about the message at all.
 pub(super) fn treatment(code: u8) -> Option<Treatment> {
     match code {
-        NOT_AUTHORISED | QUOTA => Some(Treatment::Wait),
+        NOT_AUTHORISED | QUOTA | NO_ANSWER => Some(Treatment::Wait),
         0x80 | 0x83 | 0x91 => Some(Treatment::Retry),
         TOPIC_INVALID | TOO_LARGE | PAYLOAD_INVALID | CLOSES => Some(Treatment::SetAside),
         _ => None,
@@ -73,6 +75,7 @@ pub(super) fn name(code: u8) -> String {
         QUOTA => "quota exceeded",
         PAYLOAD_INVALID => "payload format invalid",
         CLOSES => return "it closes the connection each time".to_owned(),
+        NO_ANSWER => return "it does not acknowledge it".to_owned(),
         _ => "unknown",
     };
     format!("{name}, 0x{code:02x}")

@@ -356,6 +356,38 @@ fn a_broker_that_does_not_acknowledge_or_another_message_has_not_acknowledged_ou
 }
 
 #[test]
+fn a_message_that_is_never_acknowledged_does_not_block_the_rest() {
+    let broker = FakeBroker::start(accepted, |message| match message.topic.ends_with("/info") {
+        true => Answer::Silence,
+        false => Answer::Acknowledge(0),
+    });
+    let publisher = start(settings(broker.port));
+    window(&publisher, 0);
+    broker.wait_for("the window", |broker| numbers(broker) == [0]);
+    assert_eq!(stop(publisher), summary(1, 0, 0));
+}
+
+#[test]
+fn what_a_stop_has_taken_before_is_counted() {
+    let progress = Arc::new(Progress::new(Arc::default()));
+    let publisher = Publisher::start(settings(1), Vec::new(), Arc::clone(&progress)).expect("a thread");
+    window(&publisher, 0);
+    progress.stop().store(true, Ordering::Relaxed);
+    // The pipeline ends.
+    std::thread::sleep(Duration::from_secs(2));
+    let began = Instant::now();
+    assert_eq!(
+        publisher.stop(Status::Stopped, Duration::from_secs(4)).unwrap(),
+        summary(0, 0, 1)
+    );
+    let took = began.elapsed();
+    assert!(
+        took > Duration::from_secs(1) && took < Duration::from_millis(2800),
+        "{took:?}"
+    );
+}
+
+#[test]
 fn connecting_may_take_longer_than_five_seconds() {
     let slow = |_| {
         std::thread::sleep(Duration::from_millis(6500));
