@@ -25,6 +25,8 @@ const CONNECTING: Duration = Duration::from_secs(30);
 pub(super) const ASKING: Duration = Duration::from_secs(5);
 /// A limit for the size of messages that is worth a word; ours have one or two thousand bytes.
 const REMARKABLE: u32 = 64 << 10;
+/// What is left of the time of a stop for the last word, even if windows wait.
+const PARTING: Duration = Duration::from_millis(800);
 /// A message with which the connection was closed so often is the cause.
 const CLOSED_OVER: u32 = 3;
 
@@ -151,9 +153,12 @@ impl Client<'_> {
             if since.elapsed() > STEADY && self.outage.take().is_some() {
                 log::info!("The MQTT broker {host}:{port} is back.");
             }
+            let now = Instant::now();
             let (next, farewell) = {
                 let mut state = shared.lock();
-                (state.outbox.next(Instant::now()), state.farewell)
+                let late = state.deadline.is_some_and(|deadline| now + PARTING >= deadline);
+                let next = (!late).then(|| state.outbox.next(now)).flatten();
+                (next, state.farewell)
             };
             let sent = match (next, farewell) {
                 (Some(message), _) => self.send(&mut link, &message).await,

@@ -29,6 +29,8 @@ pub(super) struct Link<'a> {
     said: Instant,
     /// When we asked whether the broker is there, if it has not answered yet.
     asked: Option<Instant>,
+    /// How many such questions are not answered yet.
+    questions: u32,
     last_id: u16,
 }
 
@@ -87,6 +89,7 @@ impl<'a> Link<'a> {
             silence: settings.keep_alive,
             said: Instant::now(),
             asked: None,
+            questions: 0,
             last_id: 0,
         };
         match timeout(limit, link.shake_hands()).await {
@@ -181,7 +184,7 @@ impl<'a> Link<'a> {
                             _ => Answer::Refused(notice),
                         });
                     }
-                    Reply::Pong if id.is_none() => return Ok(Answer::Taken),
+                    Reply::Pong if id.is_none() && self.questions == 0 => return Ok(Answer::Taken),
                     // An answer to something that we did not send.
                     _ => {}
                 }
@@ -229,7 +232,10 @@ impl<'a> Link<'a> {
             match packets::read(self.settings.protocol, &mut self.inbox) {
                 Ok(Some(Reply::Goodbye(notice))) => return Err(Lost::Goodbye(notice)),
                 Ok(Some(reply)) => {
-                    self.asked.take_if(|_| reply == Reply::Pong);
+                    if reply == Reply::Pong {
+                        self.questions = self.questions.saturating_sub(1);
+                        self.asked.take_if(|_| self.questions == 0);
+                    }
                     return Ok(reply);
                 }
                 Ok(None) => {}
@@ -254,7 +260,8 @@ impl<'a> Link<'a> {
     fn ask(&mut self) -> Result<(), Lost> {
         let packet = packets::ping(self.settings.protocol).map_err(Lost::Other)?;
         self.say(&packet);
-        self.asked = Some(Instant::now());
+        self.asked.get_or_insert_with(Instant::now);
+        self.questions += 1;
         Ok(())
     }
 

@@ -368,6 +368,26 @@ fn a_message_that_is_never_acknowledged_does_not_block_the_rest() {
 }
 
 #[test]
+fn a_stop_says_so_even_if_more_windows_wait_than_there_is_time_for() {
+    let broker = FakeBroker::start(accepted, |_| {
+        std::thread::sleep(Duration::from_millis(100));
+        Answer::Acknowledge(0)
+    });
+    let publisher = start(Settings {
+        queue: 100,
+        ..settings(broker.port)
+    });
+    (0..100).for_each(|seq| window(&publisher, seq));
+    broker.wait_for("a window", |broker| !numbers(broker).is_empty());
+    let summary = publisher.stop(Status::Stopped, Duration::from_secs(2)).unwrap();
+    assert!(summary.acknowledged > 0 && summary.undelivered > 0, "{summary:?}");
+    assert_eq!(summary.acknowledged + summary.undelivered, 100);
+    let last = broker.published().pop().unwrap();
+    assert_eq!((last.payload.as_str(), last.retain), ("stopped", true));
+    assert!(matches!(broker.told().last(), Some((_, Told::Disconnect))));
+}
+
+#[test]
 fn what_a_stop_has_taken_before_is_counted() {
     let progress = Arc::new(Progress::new(Arc::default()));
     let publisher = Publisher::start(settings(1), Vec::new(), Arc::clone(&progress)).expect("a thread");
