@@ -208,7 +208,17 @@ impl Client<'_> {
 
     /// Sends a message and settles what becomes of it.
     async fn send(&mut self, link: &mut Link<'_>, message: &Message) -> Result<(), Lost> {
-        let payload = match message.payload.bytes(&Clocks::now()) {
+        let clocks = Clocks::now();
+        let left = (message.kind != Kind::Retained).then(|| {
+            self.settings
+                .message_expiry
+                .saturating_sub(message.payload.age(&clocks))
+        });
+        if left.is_some_and(|left| left.is_zero()) {
+            self.shared.lock().outbox.expired(message);
+            return Ok(());
+        }
+        let payload = match message.payload.bytes(&clocks) {
             Ok(payload) => payload,
             Err(error) => {
                 log::error!(
@@ -219,7 +229,7 @@ impl Client<'_> {
                 return Ok(());
             }
         };
-        match link.publish(&message.topic, payload, message.kind).await {
+        match link.publish(&message.topic, payload, message.kind, left).await {
             Ok(Answer::Taken) => {
                 self.suspect.take_if(|(suspect, _)| *suspect == message.version);
                 if self.shared.lock().outbox.taken(message) {
@@ -271,7 +281,9 @@ impl Client<'_> {
     /// Says the last word on the status topic, then disconnects, so that the last will does not come.
     async fn goodbye(&mut self, mut link: Link<'_>, word: Status) -> End {
         let topic = self.settings.status_topic();
-        let said = link.publish(&topic, word.word().into(), Kind::Retained).await;
+        let said = link
+            .publish(&topic, word.word().into(), Kind::Retained, None)
+            .await;
         match said {
             Ok(_) => link.close().await,
             Err(lost) => return End::Lost(lost.explain(self.settings)),

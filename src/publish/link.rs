@@ -137,13 +137,14 @@ impl<'a> Link<'a> {
         }
     }
 
-    /// Sends a message and waits for its answer. What is not acknowledged (QoS 0) is followed by a question whether the
+    /// Sends a message, which is worth something for as long as is `left`, and waits for its answer. What is not acknowledged (QoS 0) is followed by a question whether the
     /// broker is there: it reads in order, so its answer says that it has had the message.
     pub(super) async fn publish(
         &mut self,
         topic: &str,
         payload: Vec<u8>,
         kind: Kind,
+        left: Option<Duration>,
     ) -> Result<Answer, Lost> {
         let acknowledged = kind != Kind::Passing && self.limits.acknowledges;
         let id = acknowledged.then(|| {
@@ -155,8 +156,7 @@ impl<'a> Link<'a> {
             payload,
             id,
             retain: kind == Kind::Retained && self.limits.retains,
-            expiry: (kind != Kind::Retained)
-                .then(|| u32::try_from(self.settings.message_expiry.as_secs()).unwrap_or(u32::MAX)),
+            expiry: left.map(|left| u32::try_from(left.as_secs().max(1)).unwrap_or(u32::MAX)),
         };
         let packet = packets::publish(self.settings.protocol, &message).map_err(Lost::Other)?;
         if let Some(longest) = self.limits.longest

@@ -51,7 +51,7 @@ pub(crate) struct Settings {
     pub(crate) queue: usize,
     /// The longest wait between two attempts to connect.
     pub(crate) retry_max: Duration,
-    /// How long the broker keeps a window for an absent subscriber (MQTT 5).
+    /// The age at which a window is worth nothing: it is dropped from the queue then, and by the broker (MQTT 5).
     pub(crate) message_expiry: Duration,
 }
 
@@ -69,7 +69,7 @@ const LEAST: Duration = Duration::from_secs(1);
 pub(crate) struct Summary {
     /// Windows that the broker has acknowledged.
     pub(crate) acknowledged: u64,
-    /// Windows dropped because the queue was full.
+    /// Windows dropped because the queue was full, or they were too old.
     pub(crate) dropped: u64,
     /// Windows that the broker would never have taken, so that they were set aside.
     pub(crate) refused: u64,
@@ -84,7 +84,7 @@ pub(crate) struct Outlook {
     pub(crate) connected: bool,
     /// Windows that wait for it.
     pub(crate) waiting: u64,
-    /// Windows dropped because the queue was full.
+    /// Windows dropped because the queue was full, or they were too old.
     pub(crate) dropped: u64,
     /// Windows that were set aside since it would never have taken them.
     pub(crate) refused: u64,
@@ -128,6 +128,14 @@ impl Payload {
     /// Whether the clock was not known when it was dated.
     fn is_dated_too_early(&self) -> bool {
         matches!(self, Self::Dated(_, given) if !given.synced)
+    }
+
+    /// How long it has waited.
+    fn age(&self, now: &Clocks) -> Duration {
+        match self {
+            Self::Bytes(_) => Duration::ZERO,
+            Self::Dated(_, given) => now.monotonic.saturating_duration_since(given.monotonic),
+        }
     }
 
     /// As it goes out now.

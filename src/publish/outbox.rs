@@ -136,6 +136,14 @@ impl Outbox {
         }
     }
 
+    /// A window is too old to go out.
+    pub(super) fn expired(&mut self, message: &Message) {
+        match message.kind {
+            Kind::Window => self.spool.expire(),
+            Kind::Retained | Kind::Passing => self.done(message),
+        }
+    }
+
     /// The broker has taken a message. Whether its topic was refused before.
     pub(super) fn taken(&mut self, message: &Message) -> bool {
         match message.kind {

@@ -77,6 +77,14 @@ impl Spool {
         }
     }
 
+    /// The window that is on its way is worth nothing any more.
+    pub(super) fn expire(&mut self) {
+        if self.end_flight() {
+            self.waiting.pop_front();
+            self.dropped += 1;
+        }
+    }
+
     /// The window that is on its way stays the oldest.
     pub(super) fn put_back(&mut self) {
         self.end_flight();

@@ -388,6 +388,31 @@ fn a_stop_says_so_even_if_more_windows_wait_than_there_is_time_for() {
 }
 
 #[test]
+fn a_window_that_waited_too_long_is_dropped_and_counted() {
+    // The broker takes windows after two seconds only, when they are worth nothing any more.
+    let late = |number| match number {
+        0..3 => b"\x20\x03\0\x89\0".to_vec(),
+        _ => ACCEPTED.to_vec(),
+    };
+    let broker = FakeBroker::start(late, take);
+    let publisher = start(Settings {
+        message_expiry: Duration::from_secs(1),
+        ..settings(broker.port)
+    });
+    window(&publisher, 0);
+    broker.wait_for("status", |broker| !broker.published().is_empty());
+    window(&publisher, 1);
+    broker.wait_for("the window", |broker| numbers(broker) == [1]);
+    assert_eq!(
+        stop(publisher),
+        Summary {
+            dropped: 1,
+            ..summary(1, 0, 0)
+        }
+    );
+}
+
+#[test]
 fn what_a_stop_has_taken_before_is_counted() {
     let progress = Arc::new(Progress::new(Arc::default()));
     let publisher = Publisher::start(settings(1), Vec::new(), Arc::clone(&progress)).expect("a thread");

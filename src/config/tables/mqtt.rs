@@ -63,7 +63,8 @@ pub(crate) struct Mqtt {
     #[serde(with = "duration::text")]
     #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub(crate) retry_max: Duration,
-    /// Age at which a report that nobody has fetched yet is worthless. The broker drops it then (MQTT 5 only).
+    /// Age at which a report that nobody has fetched yet is worthless. It is dropped then from the queue, and by the broker
+    /// (MQTT 5 only).
     #[serde(with = "duration::text")]
     #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "720h"))]
     pub(crate) message_expiry: Duration,
