@@ -158,8 +158,7 @@ impl Board {
                     // The last line stays.
                 } else if progress.stop().load(Relaxed) {
                     stopping = true;
-                    self.notify.stopping();
-                    self.notify.status("Stopping: the open window is published.");
+                    self.tell_stopping();
                 } else if status.is_due(now) || sign != before {
                     self.notify.status(&self.line(view, sign));
                 }
@@ -181,6 +180,15 @@ impl Board {
             }
             std::thread::sleep(if self.panel.is_some() { FAST } else { slow });
         }
+        // The rest may have ended before the board has looked.
+        if !stopping {
+            self.tell_stopping();
+        }
+    }
+
+    fn tell_stopping(&self) {
+        self.notify.stopping();
+        self.notify.status("Stopping: the open window is published.");
     }
 
     fn adapt(&mut self, now: Duration, throttled: bool, progress: &Progress) {
