@@ -343,7 +343,11 @@ fn check_finds_what_is_missing() {
         "{}",
         stdout(&output)
     );
-    assert!(stdout(&output).contains("does not answer"), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("nothing listens on 127.0.0.1"),
+        "{}",
+        stdout(&output)
+    );
     let config = clip_config(1, "[model]\nruntime = \"/nowhere/lib.so\"");
     std::fs::write(&path, config).unwrap();
     let output = affectd_output(&["run", "-c", path.to_str().unwrap()]);

@@ -239,6 +239,17 @@ impl Mosquitto {
         }
     }
 
+    /// Adds lines to its configuration.
+    pub fn configure(&self, lines: &str) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        std::fs::write(&self.config, text + lines).unwrap();
+    }
+
+    /// Makes it read its configuration and access rules again.
+    pub fn reload(&self) {
+        self.process.as_ref().unwrap().signal("-HUP");
+    }
+
     pub fn started() -> Self {
         let mut broker = Self::prepared(&[]);
         broker.start();
