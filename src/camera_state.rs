@@ -8,6 +8,7 @@ use affect_core::report::{CameraState, CameraStateWord, STATE_SCHEMA};
 use crate::capture::{CaptureEvent, States};
 use crate::clock::rfc3339;
 use crate::publish::Publisher;
+use crate::redact;
 
 /// The state of one camera.
 pub(crate) struct CameraStates<'a> {
@@ -49,7 +50,11 @@ impl<'a> CameraStates<'a> {
                 log::warn!("Camera `{camera}`: a frame is dropped, because {why}; {count} so far, {more}.");
                 return;
             }
-            CaptureEvent::Trouble(error) => (error.state(), error.kind(), Some(error.to_string())),
+            CaptureEvent::Trouble(error) => (
+                error.state(),
+                error.kind(),
+                Some(redact::line(&error.to_string())),
+            ),
         };
         let Some(change) = self.lock().enter(state, kind, SystemTime::now()) else {
             return;

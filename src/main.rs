@@ -19,6 +19,7 @@ mod pipeline;
 mod place;
 mod progress;
 mod publish;
+mod redact;
 mod setup;
 mod vision;
 

@@ -10,12 +10,15 @@ use affect_core::tracker::TrackSettings;
 use affect_tflite::{Delegate, Interpreter, Model, Options, Runtime};
 
 use crate::capture::v4l2::{CameraSettings, Wish};
-use crate::capture::{Layout, Output, Pace, PipeSettings, PixelFormat, SourceSettings, is_device};
+use crate::capture::{
+    Layout, Output, Pace, PipeSettings, PixelFormat, SourceSettings, is_device, network_camera,
+};
 use crate::config::{self, Config};
 use crate::delegate::{ChoiceError, Chooser, Failures, Network};
 use crate::group::{GroupSettings, Header, Reporter};
 use crate::identity::{boot_id, device_id, system_random};
 use crate::place::{self, NotFound};
+use crate::redact;
 use crate::vision::{Vision, VisionSettings};
 use affect_vision::{Classifier, Detector, DetectorSettings, LoadedModel, ModelError, OpenError};
 
@@ -181,8 +184,8 @@ impl Setup {
             ),
             deployment: DeploymentInfo {
                 place: word(config.deployment.place),
-                purpose: config.deployment.purpose.clone(),
-                controller: config.deployment.controller.clone(),
+                purpose: redact::line(&config.deployment.purpose),
+                controller: redact::line(&config.deployment.controller),
                 basis: word(config.deployment.basis),
             },
         }
@@ -205,10 +208,21 @@ pub(crate) fn source(camera: &config::Camera) -> Option<SourceSettings> {
         };
         return Some(SourceSettings::Pipe(PipeSettings {
             command: camera.command.clone(),
+            url: camera.address(),
+            input: None,
             output,
             fps,
             frame_timeout,
         }));
+    }
+    if let Some(address) = camera.address() {
+        let size = (camera.width, camera.height);
+        return Some(SourceSettings::Pipe(network_camera(
+            &address,
+            size,
+            fps,
+            frame_timeout,
+        )));
     }
     let path = camera.source.as_deref()?;
     if !is_device(path) {

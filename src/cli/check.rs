@@ -4,7 +4,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{ConfigFiles, Exit, Failure, print, start_log};
+use super::{ConfigFiles, Exit, Failure, say, start_log};
 use crate::board::{Sysfs, open_pins};
 use crate::capture::Next;
 use crate::config::Config;
@@ -22,11 +22,11 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     start_log(config.log.level);
-    print("ok      configuration")?;
+    say("ok      configuration")?;
     for warning in config.warnings() {
-        print(format_args!("warning {warning}"))?;
+        say(format_args!("warning {warning}"))?;
     }
-    print(format_args!("ok      device id `{}`", device(&config)))?;
+    say(format_args!("ok      device id `{}`", device(&config)))?;
     // The gravest finding gives the exit code.
     let mut worst: Option<Exit> = None;
     let findings = [
@@ -37,9 +37,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     ];
     for (what, exit, finding) in findings {
         match finding {
-            Ok(text) => print(format_args!("ok      {what}: {text}"))?,
+            Ok(text) => say(format_args!("ok      {what}: {text}"))?,
             Err(error) => {
-                print(format_args!("error   {what}: {error:#}"))?;
+                say(format_args!("error   {what}: {error:#}"))?;
                 worst = worst.or(Some(exit));
             }
         }

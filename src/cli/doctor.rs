@@ -20,6 +20,7 @@ use crate::capture::v4l2::{Camera, V4l2, Wish, find};
 use crate::clock::{rfc3339, system_clock_synced};
 use crate::config::Config;
 use crate::place::state_dir;
+use crate::redact;
 use crate::setup::{Setup, wish};
 
 #[derive(Debug, clap::Args)]
@@ -124,7 +125,8 @@ struct Disk {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let report = gather::<V4l2>(Path::new("/"), arguments.config.load());
-    let value = serde_json::to_value(report).map_err(std::io::Error::from)?;
+    let mut value = serde_json::to_value(report).map_err(std::io::Error::from)?;
+    redact::json(&mut value);
     if arguments.json {
         print(format_args!("{value:#}"))?;
     } else {

@@ -13,6 +13,7 @@ use signal_hook::consts::TERM_SIGNALS;
 use crate::capture::SourceError;
 use crate::config::{self, Config};
 use crate::delegate::Request;
+use crate::redact;
 use crate::setup::SetupError;
 
 mod bench;
@@ -131,6 +132,7 @@ impl From<std::io::Error> for Failure {
 
 /// Reads the arguments, runs the command and gives the exit code.
 pub(crate) fn main() -> ExitCode {
+    redact::watch_panics();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -157,7 +159,8 @@ pub(crate) fn main() -> ExitCode {
         Err(Failure { error, .. }) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure { exit, error }) => {
             // Nothing is left to be done if even standard error is closed.
-            let _ = writeln!(std::io::stderr(), "affectd: {error:#}");
+            let words = redact::text(&format!("{error:#}"));
+            let _ = writeln!(std::io::stderr(), "affectd: {words}");
             ExitCode::from(exit as u8)
         }
     }
@@ -169,7 +172,12 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// Writes a line to standard output.
+/// Writes words for people to standard output: as one line, without secrets.
+fn say(words: impl Display) -> std::io::Result<()> {
+    print(redact::line(&words.to_string()))
+}
+
+/// Writes data to standard output.
 fn print(line: impl Display) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
@@ -193,7 +201,8 @@ fn start_log(level: config::Level) {
                 humantime::format_rfc3339_seconds(std::time::SystemTime::now())
             )?;
         }
-        writeln!(out, "{:<5} {}", record.level(), record.args())
+        let words = redact::line(&record.args().to_string());
+        writeln!(out, "{:<5} {words}", record.level())
     });
     // A second start changes nothing, and is no error.
     let _ = builder.try_init();

@@ -25,19 +25,21 @@ mod tables;
 mod template;
 #[cfg(test)]
 mod tests;
+mod variables;
+mod warnings;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use load::{from_str, load};
 pub(crate) use secret::Secret;
-pub(crate) use source::environment;
 #[cfg(test)]
 pub(crate) use tables::MaskKind;
 pub(crate) use tables::{
     Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, Mask, Model,
     Mqtt, Pace, Place, Privacy, Protocol, Status, Window,
 };
+pub(crate) use variables::environment;
 
 /// The version of the configuration's format that this affectd reads.
 pub(crate) const CONFIG_VERSION: u32 = 1;
@@ -69,6 +71,9 @@ pub(crate) struct Config {
     pub(crate) status: Status,
     #[serde(default)]
     pub(crate) log: Log,
+    /// What looks like configuration and was not read, and why.
+    #[serde(skip)]
+    pub(crate) unread: Vec<String>,
 }
 
 impl Config {
@@ -87,6 +92,7 @@ impl Config {
             indicator: Indicator::default(),
             status: Status::default(),
             log: Log::default(),
+            unread: Vec::new(),
         }
     }
 
@@ -114,18 +120,7 @@ impl Config {
     /// What is allowed but unwise, each as a sentence for the log.
     #[must_use]
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let open = self
-            .mqtt
-            .password_file
-            .iter()
-            .filter(|path| secret::is_open_to_all(path));
-        open.map(|path| {
-            format!(
-                "[mqtt] password_file: every user of this machine can read {0}; `chmod o-r {0}` takes that away",
-                path.display()
-            )
-        })
-        .collect()
+        warnings::warnings(self)
     }
 }
 

@@ -1,27 +1,40 @@
 //! Rules that tie several values together, or that need more than the schema can say.
 
+mod camera;
+
 use std::path::PathBuf;
 
 use super::CONFIG_VERSION;
 use super::entry::{self, Table};
 use super::problem::Problems;
-use super::secret::Secret;
+use super::secret::{self, Secret};
 use super::tables::{Basis, Delegate, Mask, Place};
+
+pub(super) use camera::apart;
 
 /// Smallest area of a mask, as a fraction of the frame. What is smaller hides nothing.
 const SMALLEST_MASK: f64 = 1e-6;
 
-/// Applies every rule to the merged tree. Absent and refused values break no rule. Returns the password, if one was
-/// read.
-pub(super) fn check(table: &Table, problems: &mut Problems) -> Option<Secret> {
+/// What was read from the files of secrets.
+#[derive(Debug, Default)]
+pub(super) struct Passwords {
+    pub(super) mqtt: Option<Secret>,
+    pub(super) camera: Option<Secret>,
+}
+
+/// Applies every rule to the merged tree. Absent and refused values break no rule. Returns what was read on the way.
+pub(super) fn check(table: &Table, problems: &mut Problems) -> Passwords {
     version(table, problems);
     place(table, problems);
     delegate(table, problems);
     host(table, problems);
-    command(table, problems);
+    camera::check(table, problems);
     masks(table, problems);
     pins(table, problems);
-    password(table, problems)
+    Passwords {
+        mqtt: password(table, problems, "mqtt", "a broker"),
+        camera: password(table, problems, "camera", "a camera"),
+    }
 }
 
 fn version(table: &Table, problems: &mut Problems) {
@@ -106,31 +119,6 @@ fn host(table: &Table, problems: &mut Problems) {
     }
 }
 
-/// Frames come from one place.
-fn command(table: &Table, problems: &mut Problems) {
-    let Some(entry) = entry::get(table, &["camera", "command"]) else {
-        return;
-    };
-    let command: Vec<String> = entry::read(table, &["camera", "command"]).unwrap_or_default();
-    let source: String = entry::read(table, &["camera", "source"]).unwrap_or_default();
-    let (what, note) = match command.first() {
-        None => return,
-        Some(program) if program.trim().is_empty() => {
-            let note = "its first text is the program, such as \"rpicam-vid\"";
-            ("`command` names no program".to_owned(), note)
-        }
-        Some(_) if source.is_empty() => return,
-        Some(_) => {
-            let what = format!("`command` is given, and `source` too ({source:?})");
-            (
-                what,
-                "frames come from one of them: leave the other out, or set it to \"\" or []",
-            )
-        }
-    };
-    problems.add(&entry.span, "camera", what, note);
-}
-
 fn masks(table: &Table, problems: &mut Problems) {
     let path = ["camera", "mask"];
     let (Some(entry), Some(masks)) = (entry::get(table, &path), entry::read::<Vec<Mask>>(table, &path))
@@ -176,30 +164,31 @@ fn pins(table: &Table, problems: &mut Problems) {
     }
 }
 
-fn password(table: &Table, problems: &mut Problems) -> Option<Secret> {
-    let entry = entry::get(table, &["mqtt", "password_file"])?;
-    let path = entry::read::<PathBuf>(table, &["mqtt", "password_file"])?;
+/// The password for `whom`, which stands in a file.
+fn password(table: &Table, problems: &mut Problems, name: &str, whom: &str) -> Option<Secret> {
+    let entry = entry::get(table, &[name, "password_file"])?;
+    let path = entry::read::<PathBuf>(table, &[name, "password_file"])?;
     if path.as_os_str().is_empty() {
         return None;
     }
-    let username = entry::get(table, &["mqtt", "username"]);
+    let username = entry::get(table, &[name, "username"]);
     if username.is_none()
-        || entry::read::<String>(table, &["mqtt", "username"]).is_some_and(|name| name.is_empty())
+        || entry::read::<String>(table, &[name, "username"]).is_some_and(|name| name.is_empty())
     {
         let what = "`password_file` is given, but `username` is not";
-        problems.add(
-            &entry.span,
-            "mqtt",
-            what,
-            "a broker takes a password only together with a user name",
-        );
+        let note = format!("{whom} takes a password only together with a user name");
+        problems.add(&entry.span, name, what, note);
     }
     match Secret::read(&path) {
         Ok(secret) => Some(secret),
         Err(why) => {
             let what = format!("no password can be read from {}: {why}", path.display());
-            let note = "write the password into the first line of that file, readable by affectd";
-            problems.add(&entry.span, "mqtt", what, note);
+            problems.add(
+                &entry.span,
+                name,
+                what,
+                secret::advice(&format!("{name}-password")),
+            );
             None
         }
     }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json};
 
 use super::check::{Kind, kind};
+use crate::redact;
 
 /// Width of the comments, in characters.
 const WIDTH: usize = 100;
@@ -126,7 +127,9 @@ impl Printer {
             Some(value) => (off, value),
             None => ("#", &schema["examples"][0]),
         };
-        line(&mut self.out, &format!("{off}{name} = {}", toml_text(shown)));
+        let text = toml_text(shown);
+        let shown = redact::without_secrets(&text);
+        line(&mut self.out, &format!("{off}{name} = {shown}"));
     }
 }
 

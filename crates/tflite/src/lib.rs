@@ -17,6 +17,7 @@ mod interpreter;
 mod model;
 mod node;
 mod operators;
+pub mod regular;
 mod reporter;
 mod runtime;
 mod tensor;

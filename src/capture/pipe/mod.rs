@@ -10,7 +10,7 @@ mod listen;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,6 +23,7 @@ use super::jpegs::Jpegs;
 use super::pixels::Layout;
 use super::rate::Pacer;
 use super::{Image, Next, Source, SourceError};
+use crate::config::Secret;
 use ending::{ending, wait};
 pub(crate) use error::PipeError;
 use listen::{LINES, listen};
@@ -31,6 +32,8 @@ use listen::{LINES, listen};
 const NAP: Duration = Duration::from_millis(100);
 /// How long a command may take to end when it is asked to.
 const GRACE: Duration = Duration::from_millis(500);
+/// The variable in which a command finds a network camera's address.
+const URL: &str = "AFFECTD_CAMERA_URL";
 /// Bytes that are read at once: what a pipe holds.
 const PIECE: usize = 64 << 10;
 
@@ -39,6 +42,11 @@ const PIECE: usize = 64 << 10;
 pub(crate) struct PipeSettings {
     /// The program and its arguments.
     pub(crate) command: Vec<String>,
+    /// The network camera's address, with user name and password: it goes into the program's environment, which only its
+    /// own user can read, never into its arguments.
+    pub(crate) url: Option<Secret>,
+    /// What it reads from its standard input: a few lines, which fit into a pipe.
+    pub(crate) input: Option<Secret>,
     pub(crate) output: Output,
     /// Frames per second to take; more are dropped.
     pub(crate) fps: f64,
@@ -135,14 +143,27 @@ impl Pipe {
             program: settings.program().to_owned(),
             cause,
         };
-        let mut child = Command::new(settings.program())
-            .args(settings.command.iter().skip(1))
-            .stdin(Stdio::null())
+        let mut command = Command::new(settings.program());
+        command.args(settings.command.iter().skip(1)).env_remove(URL);
+        if let Some(url) = &settings.url {
+            command.env(URL, url.reveal());
+        }
+        let stdin = if settings.input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        };
+        let mut child = command
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
             .map_err(start)?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), &settings.input) {
+            // A program that does not read it has ended, and says why itself.
+            let _ = stdin.write_all(input.reveal().as_bytes());
+        }
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(start(io::Error::other("it has no output")));
         };

@@ -312,3 +312,107 @@ fn a_thousand_errors_are_a_hundred_messages() {
             .ends_with("The configuration has more than 100 problems.")
     );
 }
+
+#[test]
+fn a_camera_is_one_thing_and_written_so_that_it_can_be_reached() {
+    for (rest, expected) in [
+        ("source = \"rtsp://cam/x\"", "write url = \"rtsp://cam/x\""),
+        (
+            "source = \"rtsp://admin:hunter2@cam/x\"",
+            "write it as `url`, without user name and password",
+        ),
+        ("source = \"file:///srv/a.mp4\"", "write source = \"/srv/a.mp4\""),
+        ("source = \"0\"", "write source = \"/dev/video0\""),
+        (
+            "source = \"a\"\nurl = \"rtsp://cam/x\"",
+            "`url` is given, and `source` too",
+        ),
+        (
+            "source = \"a\"\ncommand = [\"b\"]",
+            "`command` is given, and `source` too",
+        ),
+        (
+            "url = \"rtsp://admin:hunter2@cam/x\"",
+            "`url` holds a user name or a password",
+        ),
+        (
+            "url = \"rtsp://admin:hun/ter2@cam/x\"",
+            "`url` holds a user name or a password",
+        ),
+        ("url = \"cam/x\"", "`url` cannot be \"cam/x\""),
+        ("url = \"rtsp://cam/x y\"", "`url` cannot be"),
+        ("url = \"rtsp://cam/'x\"", "`url` cannot be"),
+        ("username = \"a\"", "`username` is given, but `url` is not"),
+        (
+            "password = \"hunter2\"",
+            "`password` must not stand in the configuration",
+        ),
+        (
+            "command = \"ffmpeg -i rtsp://admin:hunter2@cam/x\"",
+            "every argument is a text of its own: command = [\"ffmpeg\", \"-i\", \"rtsp://***@cam/x\"]",
+        ),
+        (
+            "command = [\"ffmpeg -i x\"]",
+            "every argument is a text of its own: command = [\"ffmpeg\", \"-i\", \"x\"]",
+        ),
+        (
+            "command = [\"sh -c 'a | b'\"]",
+            "every argument is a text of its own: [\"program\", \"--option\"]",
+        ),
+        ("command = [\"a\", \"|\", \"b\"]", "which is for a shell"),
+        ("command = [\"\"]", "`command` names no program"),
+    ] {
+        let message = message(&format!("[camera]\n{rest}"));
+        assert!(message.contains(expected), "{rest}: {message}");
+        assert!(
+            !message.contains("hunter2") && !message.contains("ter2"),
+            "{message}"
+        );
+    }
+    assert_eq!(
+        messages("[camera]\nurl = \"rtsp://cam/x?channel=1\"\ncommand = [\"a\"]"),
+        [""; 0]
+    );
+    assert_eq!(
+        messages("[camera]\ncommand = [\"gst-launch-1.0\", \"!\"]"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_login_without_a_password_and_a_password_for_all_to_see_are_told() {
+    let warnings = |rest: &str| from_str(&format!("{START}{rest}")).expect("accepted").warnings();
+    for (rest, expected) in [
+        (
+            "[mqtt]\nusername = \"a\"",
+            "[mqtt] username is given without password_file, so no password is sent",
+        ),
+        (
+            "[camera]\nurl = \"http://cam/x\"\nusername = \"a\"",
+            "password_file = \"/run/credentials/affectd.service/affectd.camera-password\"",
+        ),
+        (
+            "[camera]\ncommand = [\"a\", \"rtsp://u:hunter2@cam/x\"]",
+            "[camera] command holds a password",
+        ),
+        (
+            "[camera]\ncommand = [\"a\", \"--pwd\", \"x\"]",
+            "[camera] command holds a password",
+        ),
+    ] {
+        let told = warnings(rest);
+        assert!(told.len() == 1 && told[0].contains(expected), "{rest}: {told:?}");
+    }
+    assert_eq!(warnings("[camera]\ncommand = [\"a\", \"rtsp://cam/x\"]"), [""; 0]);
+}
+
+#[test]
+fn what_a_command_logs_in_with_is_hidden_in_the_effective_configuration() {
+    let text =
+        "[camera]\nname = \"camera\"\ncommand = [\"a\", \"rtsp://u:hunter2@cam/x\", \"--token\", \"x\"]";
+    let config = from_str(&format!("{START}{text}")).expect("accepted");
+    let effective = config.effective_toml();
+    let shown = r#"command = ["a", "rtsp://***@cam/x", "--token", "***"]"#;
+    assert!(effective.contains(shown), "{effective}");
+    from_str(&effective).expect("still a configuration");
+}
