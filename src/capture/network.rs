@@ -48,23 +48,21 @@ pub(crate) fn network_camera(
     PipeSettings {
         command: arguments.map(str::to_owned).into(),
         url: None,
-        input: Some(Secret::around(format!(
-            "ffconcat version 1.0\nfile '{}'\n",
-            over_tcp(address.reveal())
-        ))),
+        input: Some(Secret::around(list(address.reveal()))),
         output: Output::Jpegs,
         fps,
         frame_timeout,
     }
 }
 
-/// The address with the wish for RTSP over TCP, as ffmpeg reads it there: over UDP, lost packets are grey stripes.
-fn over_tcp(address: &str) -> String {
-    if !address.starts_with("rtsp") {
-        return address.to_owned();
-    }
-    let joint = if address.contains('?') { '&' } else { '?' };
-    format!("{address}{joint}tcp")
+/// The list that ffmpeg reads. RTSP comes over TCP: over UDP, lost packets are grey stripes.
+fn list(address: &str) -> String {
+    let option = if address.starts_with("rtsp") {
+        "option rtsp_transport tcp\n"
+    } else {
+        ""
+    };
+    format!("ffconcat version 1.0\nfile '{address}'\n{option}")
 }
 
 #[cfg(test)]
@@ -83,9 +81,13 @@ mod tests {
         assert!(!camera.command.iter().any(|argument| argument.contains("cam")));
         assert_eq!(
             camera.input.as_ref().map(Secret::reveal),
-            Some("ffconcat version 1.0\nfile 'rtsp://a:hunter2@cam/x?channel=1&tcp'\n")
+            Some(
+                "ffconcat version 1.0\nfile 'rtsp://a:hunter2@cam/x?channel=1'\noption rtsp_transport tcp\n"
+            )
         );
-        assert_eq!(over_tcp("http://cam/x"), "http://cam/x");
-        assert_eq!(over_tcp("rtsp://cam/x"), "rtsp://cam/x?tcp");
+        assert_eq!(
+            list("http://cam/x"),
+            "ffconcat version 1.0\nfile 'http://cam/x'\n"
+        );
     }
 }

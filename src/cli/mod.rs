@@ -159,10 +159,20 @@ pub(crate) fn main() -> ExitCode {
         Err(Failure { error, .. }) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure { exit, error }) => {
             // Nothing is left to be done if even standard error is closed.
-            let words = redact::text(&format!("{error:#}"));
-            let _ = writeln!(std::io::stderr(), "affectd: {words}");
+            let _ = writeln!(std::io::stderr(), "affectd: {}", in_words(&error));
             ExitCode::from(exit as u8)
         }
+    }
+}
+
+/// The error as it may be shown. Only what is wrong with a configuration has several lines, with what it quotes in
+/// them made harmless already.
+fn in_words(error: &anyhow::Error) -> String {
+    let words = format!("{error:#}");
+    if error.is::<config::ConfigErrors>() {
+        redact::text(&words)
+    } else {
+        redact::line(&words)
     }
 }
 

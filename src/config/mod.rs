@@ -32,6 +32,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use load::{from_str, load};
+pub(crate) use problem::ConfigErrors;
 pub(crate) use secret::Secret;
 #[cfg(test)]
 pub(crate) use tables::MaskKind;

@@ -113,7 +113,7 @@ proptest! {
         let words = format!("{purpose}{controller}{source}{username}");
         prop_assume!(purpose.trim().chars().count() >= 10);
         prop_assume!(!words.contains(|c| c == '\u{fffd}' || crate::redact::is_unseen(c)));
-        prop_assume!(!source.contains("://") && source.contains(|c: char| !c.is_ascii_digit()) == !source.is_empty());
+        prop_assume!(!source.contains("://") && source.contains(|c: char| !c.is_ascii_digit()) != source.is_empty());
         let mut config = Config::for_replay();
         config.deployment.purpose = purpose;
         config.deployment.controller = controller;
