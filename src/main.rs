@@ -15,6 +15,7 @@ mod golden;
 mod group;
 mod identity;
 mod latency;
+mod memory;
 mod pipeline;
 mod place;
 mod progress;

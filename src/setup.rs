@@ -2,7 +2,6 @@
 
 use affect_core::expression::Expression;
 use affect_core::gate::Gate;
-use affect_core::geometry::Mask;
 use affect_core::manifest::{Mood, Task};
 use affect_core::report::{DeploymentInfo, INFO_SCHEMA, Info, ModelName, MoodInfo, WINDOW_SCHEMA};
 use affect_core::sampling::SamplingSettings;
@@ -112,7 +111,7 @@ impl Setup {
         .map_err(|error| lost(&self.expression, error))?;
         let stills = plays_stills(config);
         let settings = VisionSettings {
-            masks: config.camera.mask.iter().map(mask).collect(),
+            masks: config.camera.mask.iter().map(Into::into).collect(),
             track: TrackSettings {
                 iou: config.detector.track_iou as f32,
                 memory: if stills {
@@ -235,6 +234,11 @@ pub(crate) fn source(camera: &config::Camera) -> Option<SourceSettings> {
     }))
 }
 
+/// Whether frames go through the memory of another program.
+pub(crate) fn runs_command(camera: &config::Camera) -> bool {
+    matches!(source(camera), Some(SourceSettings::Pipe(_)))
+}
+
 /// What is wanted of a V4L2 camera.
 pub(crate) fn wish(camera: &config::Camera) -> Wish {
     Wish {
@@ -277,16 +281,6 @@ fn confirm_frames(config: &Config) -> u32 {
         1
     } else {
         config.detector.track_confirm_frames
-    }
-}
-
-fn mask(mask: &config::Mask) -> Mask {
-    Mask {
-        polygon: mask
-            .polygon
-            .iter()
-            .map(|corner| corner.map(|c| c as f32))
-            .collect(),
     }
 }
 

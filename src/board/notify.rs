@@ -123,7 +123,7 @@ mod tests {
             notify.ready();
             notify.status("two\nlines");
             assert_eq!(heard(&socket), "READY=1");
-            assert_eq!(heard(&socket), "STATUS=two lines");
+            assert_eq!(heard(&socket), r"STATUS=two\u{a}lines");
         }
     }
 

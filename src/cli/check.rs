@@ -8,6 +8,7 @@ use super::{ConfigFiles, Exit, Failure, say, start_log};
 use crate::board::{Sysfs, open_pins};
 use crate::capture::Next;
 use crate::config::Config;
+use crate::memory;
 use crate::setup::{self, Setup, device};
 
 /// How long the broker may take to answer.
@@ -34,6 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ("source", Exit::NoInput, source(&config)),
         ("broker", Exit::Unavailable, broker(&config)),
         ("pins", Exit::Unavailable, pins(&config)),
+        ("memory", Exit::Config, memory(&config)),
     ];
     for (what, exit, finding) in findings {
         match finding {
@@ -70,6 +72,12 @@ fn models(config: &Config) -> anyhow::Result<String> {
         one(&info.detector),
         one(&info.model)
     ))
+}
+
+/// Whether pictures could be swapped.
+pub(super) fn memory(config: &Config) -> anyhow::Result<String> {
+    let runs_command = setup::runs_command(&config.camera);
+    Ok(memory::look(config.privacy.allow_swap, runs_command)?)
 }
 
 /// Opens the configured pins and lets them go again.

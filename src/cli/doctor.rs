@@ -13,7 +13,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::cameras::{in_words, look};
-use super::check::broker;
+use super::check::{broker, memory};
 use super::{ConfigFiles, Failure, print};
 use crate::board::{Heat, Sysfs, board_health};
 use crate::capture::v4l2::{Camera, V4l2, Wish, find};
@@ -43,6 +43,7 @@ struct Report {
     config: Finding<ConfigInfo>,
     models: Finding<Models>,
     broker: Finding<String>,
+    memory: Finding<String>,
     clock: Clock,
     disks: BTreeMap<String, Finding<Disk>>,
 }
@@ -164,6 +165,7 @@ fn gather<C: Camera>(root: &Path, config: Result<Config, Failure>) -> Report {
         cameras: cameras::<C>(root, &wish),
         models: of_config(&config).and_then(|config| models(&config)).into(),
         broker: of_config(&config).and_then(|config| broker(&config)).into(),
+        memory: of_config(&config).and_then(|config| memory(&config)).into(),
         config: config
             .map(|config| ConfigInfo {
                 sha256: hex(&Sha256::digest(config.effective_toml())),

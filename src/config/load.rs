@@ -72,6 +72,11 @@ fn read(path: &Path, problems: &mut Problems) {
     };
     let text = String::from_utf8(bytes).unwrap_or_else(|error| {
         let good = error.utf8_error().valid_up_to();
+        if error.as_bytes().starts_with(b"\xff\xfe") || error.as_bytes().starts_with(b"\xfe\xff") {
+            problems.add_whole(number, "this is text as UTF-16", "save the file as UTF-8");
+            problems.sources[number].unreadable = true;
+            return String::new();
+        }
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
         problems.sources[number].text.clone_from(&text);
         let span = Span {

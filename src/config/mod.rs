@@ -19,6 +19,7 @@ mod problem;
 mod rules;
 mod secret;
 mod source;
+mod strange;
 mod suggest;
 mod syntax;
 mod tables;
@@ -34,12 +35,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) use load::{from_str, load};
 pub(crate) use problem::ConfigErrors;
 pub(crate) use secret::Secret;
-#[cfg(test)]
-pub(crate) use tables::MaskKind;
 pub(crate) use tables::{
-    Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, Mask, Model,
-    Mqtt, Pace, Place, Privacy, Protocol, Status, Window,
+    Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, Model, Mqtt,
+    Pace, Place, Privacy, Protocol, Status, Window,
 };
+#[cfg(test)]
+pub(crate) use tables::{Mask, MaskKind};
 pub(crate) use variables::environment;
 
 /// The version of the configuration's format that this affectd reads.

@@ -190,8 +190,12 @@ impl Problems {
 
 /// The line of `span`, fit to be shown, and the columns of the carets.
 fn excerpt(source: &Source, span: &Span) -> (String, usize, usize) {
-    let line = source.line_at(span.bytes.start);
-    let (text, hidden) = without_secrets(&source.text[line.clone()]);
+    let line = source.near(span.bytes.start);
+    let (text, hidden) = if begins_far_off(source, span) {
+        (HIDDEN.to_owned(), Hidden(vec![0..line.len()]))
+    } else {
+        without_secrets(&source.text[line.clone()])
+    };
     let to_column = |at: usize| {
         let at = hidden.shown_at(at.clamp(line.start, line.end) - line.start);
         text[..text.floor_char_boundary(at)].chars().count()
@@ -268,9 +272,16 @@ fn secret_starts(line: &str) -> Option<usize> {
         .min()
 }
 
+/// Whether a secret may have begun in the line of `span` so far before it that it is not seen there.
+fn begins_far_off(source: &Source, span: &Span) -> bool {
+    let line = source.line_at(span.bytes.start);
+    let near = source.near(span.bytes.start);
+    near.start > line.start && secret_starts(&source.text[source.near(line.start)]).is_some()
+}
+
 /// Whether the line of `span` holds something that must not be shown.
 pub(super) fn is_secret(source: &Source, span: &Span) -> bool {
-    secret_starts(&source.text[source.line_at(span.bytes.start)]).is_some()
+    begins_far_off(source, span) || secret_starts(&source.text[source.near(span.bytes.start)]).is_some()
 }
 
 #[cfg(test)]

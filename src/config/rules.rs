@@ -4,16 +4,21 @@ mod camera;
 
 use std::path::PathBuf;
 
+use affect_core::geometry::{self, Rect};
+
 use super::CONFIG_VERSION;
+use super::duration;
 use super::entry::{self, Table};
 use super::problem::Problems;
 use super::secret::{self, Secret};
-use super::tables::{Basis, Delegate, Mask, Place};
+use super::tables::{Basis, Camera, Delegate, Mask, Place, Window};
 
 pub(super) use camera::apart;
 
 /// Smallest area of a mask, as a fraction of the frame. What is smaller hides nothing.
 const SMALLEST_MASK: f64 = 1e-6;
+/// Places along each side of the frame at which is looked whether a mask covers it.
+const GRID: usize = 100;
 
 /// What was read from the files of secrets.
 #[derive(Debug, Default)]
@@ -31,6 +36,7 @@ pub(super) fn check(table: &Table, problems: &mut Problems) -> Passwords {
     camera::check(table, problems);
     masks(table, problems);
     pins(table, problems);
+    frames_in_a_window(table, problems);
     Passwords {
         mqtt: password(table, problems, "mqtt", "a broker"),
         camera: password(table, problems, "camera", "a camera"),
@@ -135,6 +141,53 @@ fn masks(table: &Table, problems: &mut Problems) {
                 "its corners lie on one line, or its outline crosses itself, so that it would hide nothing";
             problems.add(&place.span, "camera.mask", what, note);
         }
+    }
+    if hide_everything(&masks) {
+        let note = "nobody would ever be seen: corners are parts of the frame from the top left, 0 to 1; a mask is what is *not* looked at";
+        problems.add(&entry.span, "camera", "`mask` covers the whole frame", note);
+    }
+}
+
+/// Whether no place of the frame is left to look at, on a grid of [`GRID`] × [`GRID`] places.
+fn hide_everything(masks: &[Mask]) -> bool {
+    let masks: Vec<geometry::Mask> = masks.iter().map(Into::into).collect();
+    let covered = |x: usize, y: usize| {
+        let place = Rect {
+            x: x as f32 + 0.5,
+            y: y as f32 + 0.5,
+            ..Rect::default()
+        };
+        masks.iter().any(|mask| mask.covers(&place, GRID, GRID))
+    };
+    (0..GRID * GRID).all(|place| covered(place % GRID, place / GRID))
+}
+
+/// A frame has to come in every window, or most windows are empty for no reason that anybody sees.
+fn frames_in_a_window(table: &Table, problems: &mut Problems) {
+    let fps = entry::read::<f64>(table, &["camera", "fps"]);
+    let length = entry::read::<String>(table, &["window", "length"]).and_then(|text| duration::parse(&text));
+    let (rate, window) = (
+        fps.unwrap_or(Camera::default().fps),
+        length.unwrap_or(Window::default().length),
+    );
+    let frames = rate * window.as_secs_f64();
+    let (table_name, key) = if fps.is_some() {
+        ("camera", "fps")
+    } else {
+        ("window", "length")
+    };
+    if frames >= 1.0 {
+        return;
+    }
+    if let Some(entry) = entry::get(table, &[table_name, key]) {
+        let written = duration::format(window);
+        let what = format!("at {rate} frames per second not every window of {written} has a frame");
+        let note = format!(
+            "write fps = {:.1} or more in [camera], or length = \"{}s\" or more in [window]",
+            (10.0 / window.as_secs_f64()).ceil() / 10.0,
+            (1.0 / rate).ceil()
+        );
+        problems.add(&entry.span, table_name, what, note);
     }
 }
 

@@ -12,6 +12,9 @@ pub(crate) const ENV_PREFIX: &str = "AFFECTD__";
 /// Longest configuration file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
 
+/// How much of a line is looked at on either side of a place, in bytes.
+const NEAR: usize = 2 << 10;
+
 /// A place in a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Span {
@@ -70,6 +73,15 @@ impl Source {
             .find('\n')
             .map_or(self.text.len(), |newline| at + newline);
         start..end
+    }
+
+    /// The same, no further than [`NEAR`] bytes from `at`: a line of a megabyte is no line that anybody reads.
+    pub(super) fn near(&self, at: usize) -> Range<usize> {
+        let line = self.line_at(at);
+        let at = at.clamp(line.start, line.end);
+        let start = line.start.max(at.saturating_sub(NEAR));
+        let end = line.end.min(at.saturating_add(NEAR));
+        self.text.floor_char_boundary(start)..self.text.floor_char_boundary(end)
     }
 
     /// Line and column (in characters) of byte `at`, both from 1.

@@ -14,8 +14,10 @@ use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use affect_child::ends_with_us;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -77,6 +79,8 @@ pub(super) struct Pipe {
     stdout: ChildStdout,
     /// The last line of its standard error.
     last_line: Arc<Mutex<String>>,
+    /// Who hears its standard error.
+    listener: Option<JoinHandle<()>>,
     buffer: Buffer,
     /// For reading into.
     piece: Vec<u8>,
@@ -153,7 +157,7 @@ impl Pipe {
         } else {
             Stdio::null()
         };
-        let mut child = command
+        let mut child = ends_with_us(&mut command)
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -174,10 +178,11 @@ impl Pipe {
         let listening =
             listener.spawn(move || listen(stderr, &program, &last, if again { 0 } else { LINES }));
         let now = Instant::now();
-        let pipe = Self {
+        let mut pipe = Self {
             child,
             stdout,
             last_line,
+            listener: None,
             buffer: Buffer::new(settings.output),
             piece: vec![0; PIECE],
             began: now,
@@ -186,7 +191,7 @@ impl Pipe {
             settings: settings.clone(),
         };
         // Whoever is dropped here ends the command.
-        listening.map_err(start)?;
+        pipe.listener = Some(listening.map_err(start)?);
         log::debug!("The camera's command `{}` is started.", settings.program());
         Ok(pipe)
     }
@@ -215,6 +220,16 @@ impl Pipe {
             Some(status) => ending(status),
             None => "has closed its output but runs on".to_owned(),
         });
+        // What it said last may still be on its way.
+        let deadline = Instant::now() + GRACE;
+        let listens = || {
+            self.listener
+                .as_ref()
+                .is_some_and(|listener| !listener.is_finished())
+        };
+        while listens() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         PipeError::Ended {
             program: self.settings.program().to_owned(),
             how,

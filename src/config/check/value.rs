@@ -148,8 +148,11 @@ impl Check<'_> {
                     Kind::Number => text.parse::<f64>().is_ok(),
                     _ => text.parse::<bool>().is_ok(),
                 };
+                let pointed = text.replace(',', ".");
                 if right {
                     format!("write it without quotes: {text}")
+                } else if wanted == Kind::Number && pointed.parse::<f64>().is_ok() {
+                    format!("write it without quotes and with a point: {pointed}")
                 } else {
                     String::new()
                 }

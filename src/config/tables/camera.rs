@@ -160,10 +160,30 @@ pub(crate) struct Mask {
     #[schemars(
         length(min = 3, max = 64),
         inner(inner(range(min = 0.0, max = 1.0))),
+        transform = in_fractions,
         example = [[0.0, 0.5], [0.3, 0.5], [0.3, 1.0], [0.0, 1.0]],
         extend("x-form" = "at least three corners: [[x, y], [x, y], [x, y]]")
     )]
     pub(crate) polygon: Vec<[f64; 2]>,
+}
+
+impl From<&Mask> for affect_core::geometry::Mask {
+    fn from(mask: &Mask) -> Self {
+        let corners = mask.polygon.iter();
+        Self {
+            polygon: corners.map(|corner| corner.map(|c| c as f32)).collect(),
+        }
+    }
+}
+
+/// Says of a corner out of range what people mean by it.
+fn in_fractions(schema: &mut schemars::Schema) {
+    if let Some(coordinate) = schema.pointer_mut("/items/items")
+        && let Some(coordinate) = coordinate.as_object_mut()
+    {
+        let why = "corners are parts of the frame, not pixels: 320 of 1280 px is 0.25";
+        coordinate.insert("x-why".to_owned(), why.into());
+    }
 }
 
 /// Why a part of the frame is masked.

@@ -224,6 +224,7 @@ fn a_file_that_cannot_be_read_is_one_problem() {
     let long = format!("{START}# {}", "x".repeat(1 << 20));
     let folder = folder(&[("long.toml", &long), ("conf/x", "")]);
     fs::write(folder.path().join("latin.toml"), b"# caf\xe9\n[mqtt]\nhots = 1\n").expect("written");
+    fs::write(folder.path().join("utf16.toml"), b"\xff\xfea\0 \0").expect("written");
     for (name, expected) in [
         (
             "absent.toml",
@@ -235,6 +236,7 @@ fn a_file_that_cannot_be_read_is_one_problem() {
             "long.toml: the configuration cannot be read: it is longer than 1024 KiB",
         ),
         ("latin.toml", "latin.toml:1:6: this is no text"),
+        ("utf16.toml", "utf16.toml: this is text as UTF-16"),
     ] {
         let text = load_from(&folder, &[name], &[]).expect_err("refused");
         assert!(text.starts_with(expected), "{name}: {text}");

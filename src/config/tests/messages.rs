@@ -257,7 +257,8 @@ fn a_mask_is_a_region() {
         ),
         (
             "[[0, 0], [1, 0], [1.5, 1]]",
-            "config:10:29: [camera.mask] `polygon[2][0]` is 1.5; it must be from 0 to 1",
+            "config:10:29: [camera.mask] `polygon[2][0]` is 1.5; it must be from 0 to 1\n    polygon = [[0, 0], [1, 0], [1.5, 1]]\n                                \
+             ^^^  corners are parts of the frame, not pixels",
         ),
         (
             "[0, 0, 1]",
@@ -415,4 +416,102 @@ fn what_a_command_logs_in_with_is_hidden_in_the_effective_configuration() {
     let shown = r#"command = ["a", "rtsp://***@cam/x", "--token", "***"]"#;
     assert!(effective.contains(shown), "{effective}");
     from_str(&effective).expect("still a configuration");
+}
+
+#[test]
+fn what_other_programs_put_into_a_file_is_named() {
+    for (rest, expected) in [
+        (
+            "[mqtt]\nhost = “broker”",
+            "config:8:8: “ is no quotation mark in TOML\n    host = “broker”\n           ^  write \"broker\", with straight quotes",
+        ),
+        (
+            "[mqtt]\nhost = «broker»",
+            "write \"broker\", with straight quotes",
+        ),
+        (
+            "[mqtt]\nhost = `broker`",
+            "write \"broker\", with straight quotes",
+        ),
+        ("[mqtt]\nhost = \"broker”", "invalid basic string"),
+        (
+            "[mqtt]\n“host” = \"a\"",
+            "config:8:1: “ is no quotation mark in TOML",
+        ),
+        (
+            "[camera]\nfps = 10,0",
+            "config:8:7: 10,0 has a comma\n    fps = 10,0\n          ^^^^  write 10.0, with a point",
+        ),
+        ("[camera]\nfps = 10,0 # per second", "write 10.0, with a point"),
+        (
+            "[camera]\nfps = \"10,5\"",
+            "write it without quotes and with a point: 10.5",
+        ),
+        (
+            "[camera]\nfps = 10.0\n\u{1a}",
+            "config:9:1: Ctrl-Z, with which old editors end a file stands here (U+001A)\n    ␚",
+        ),
+        (
+            "[camera]\n\u{a0}fps = 10.0",
+            "config:8:1: a blank that does not break stands here (U+00A0)\n    ␣fps = 10.0\n    ^",
+        ),
+        (
+            "[camera]\nfps =\u{a0}10.0",
+            "config:8:6: a blank that does not break stands here (U+00A0)",
+        ),
+        (
+            "[camera]\nfps = 10.0\u{200b}",
+            "config:8:11: a character that cannot be seen stands here (U+200B)",
+        ),
+        (
+            "[mqtt]\nhost: \"a\"",
+            "config:8:5: a key and its value are joined by =\n    host: \"a\"\n        ^  write = instead",
+        ),
+    ] {
+        let message = message(rest);
+        assert!(message.contains(expected), "{rest}:\n{message}");
+    }
+    assert_eq!(messages("[camera]\nfps = 10.0 # “good”: 10,0\u{a0}"), [""; 0]);
+    let secret = message("[mqtt]\npassword = “hunter2”");
+    assert!(!secret.contains("hunter2"), "{secret}");
+}
+
+#[test]
+fn masks_that_leave_nothing_to_look_at_are_refused() {
+    let mask =
+        |polygon: &str| format!("[[camera.mask]]\nname = \"a\"\nkind = \"staff\"\npolygon = {polygon}\n");
+    let whole = mask("[[0, 0], [1, 0], [1, 1], [0, 1]]");
+    let (left, right) = (
+        mask("[[0, 0], [0.5, 0], [0.5, 1], [0, 1]]"),
+        mask("[[0.5, 0], [1, 0], [1, 1], [0.5, 1]]"),
+    );
+    for everything in [&whole, &format!("{left}{right}")] {
+        assert!(message(everything).contains("`mask` covers the whole frame"));
+    }
+    for part in [&left, &mask("[[0, 0], [1, 0], [1, 1], [0, 0.9]]")] {
+        assert_eq!(messages(part), [""; 0]);
+    }
+}
+
+#[test]
+fn every_window_has_a_frame() {
+    for (rest, expected) in [
+        (
+            "[camera]\nfps = 0.1\n[window]\nlength = \"5s\"",
+            "config:8:7: [camera] at 0.1 frames per second not every window of 5s has a frame\n    fps = 0.1\n          ^^^  write fps = 0.2 or more in [camera], or length = \"10s\" or more",
+        ),
+        (
+            "[camera]\nfps = 0.5\n[window]\nlength = \"1s\"",
+            "write fps = 1.0 or more in [camera], or length = \"2s\"",
+        ),
+    ] {
+        let message = message(rest);
+        assert!(message.contains(expected), "{message}");
+    }
+    assert_eq!(
+        messages("[camera]\nfps = 0.1\n[window]\nlength = \"10s\""),
+        [""; 0]
+    );
+    assert_eq!(messages("[camera]\nfps = 0.1"), [""; 0]);
+    assert_eq!(messages("[window]\nlength = \"1s\""), [""; 0]);
 }
