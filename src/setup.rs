@@ -1,5 +1,7 @@
 //! From the configuration to everything that runs: library, models, vision, reports.
 
+use std::path::Path;
+
 use affect_core::expression::Expression;
 use affect_core::gate::Gate;
 use affect_core::manifest::{Mood, Task};
@@ -15,7 +17,7 @@ use crate::capture::{
 use crate::config::{self, Config};
 use crate::delegate::{ChoiceError, Chooser, Failures, Network};
 use crate::group::{GroupSettings, Header, Reporter};
-use crate::identity::{boot_id, device_id, system_random};
+use crate::identity::{DeviceId, Nameless, boot_id, system_random};
 use crate::place::{self, NotFound};
 use crate::redact;
 use crate::vision::{Vision, VisionSettings};
@@ -191,9 +193,14 @@ impl Setup {
     }
 }
 
-/// The device's name: configured, or the board's.
+/// What this device is called, and by what.
+pub(crate) fn device_id(config: &Config) -> Result<DeviceId, Nameless> {
+    DeviceId::of(config.deployment.device.as_deref(), Path::new("/"))
+}
+
+/// The device's name: configured, or the board's. Whoever publishes has made sure that there is one.
 pub(crate) fn device(config: &Config) -> String {
-    config.deployment.device.clone().unwrap_or_else(device_id)
+    device_id(config).map_or_else(|_| String::new(), |id| id.name)
 }
 
 /// The configured source; `None` if there is none.

@@ -76,3 +76,12 @@ fn an_interrupted_demo_ends_cleanly_with_a_summary() {
     assert!(said.contains("mosquitto_sub -h 127.0.0.1"), "{said}");
     assert!(said.trim_end().ends_with("0 undelivered."), "{said}");
 }
+
+#[test]
+fn nothing_is_said_that_is_not_ours() {
+    let picture = root().join("tests/data/images/five_friends.jpg");
+    let output = affectd_output(&["replay", picture.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    // `INFO: Created TensorFlow Lite XNNPACK delegate for CPU.`, as the library writes it by itself.
+    assert!(!stderr(&output).contains("TensorFlow"), "{}", stderr(&output));
+}

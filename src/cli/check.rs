@@ -9,7 +9,7 @@ use crate::board::{Sysfs, open_pins};
 use crate::capture::Next;
 use crate::config::Config;
 use crate::memory;
-use crate::setup::{self, Setup, device};
+use crate::setup::{self, Setup};
 
 /// How long the broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -27,10 +27,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for warning in config.warnings() {
         say(format_args!("warning {warning}"))?;
     }
-    say(format_args!("ok      device id `{}`", device(&config)))?;
     // The gravest finding gives the exit code.
     let mut worst: Option<Exit> = None;
     let findings = [
+        ("device id", Exit::Config, device(&config)),
         ("models", Exit::Config, models(&config)),
         ("source", Exit::NoInput, source(&config)),
         ("broker", Exit::Unavailable, broker(&config)),
@@ -53,6 +53,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             anyhow::anyhow!("not ready: see the errors above."),
         )),
     }
+}
+
+fn device(config: &Config) -> anyhow::Result<String> {
+    let device = setup::device_id(config)?;
+    Ok(format!("`{}`, {}", device.name, device.origin))
 }
 
 fn models(config: &Config) -> anyhow::Result<String> {

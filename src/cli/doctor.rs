@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::cameras::{in_words, look};
 use super::check::{broker, memory};
+use super::columns::folded;
 use super::{ConfigFiles, Failure, print};
 use crate::board::{Heat, Sysfs, board_health};
 use crate::capture::v4l2::{Camera, V4l2, Wish, find};
@@ -284,7 +285,14 @@ fn write_text(out: &mut String, value: &Value, depth: usize) {
             Value::Array(_) | Value::Object(_) => String::new(),
             Value::Number(number) => number.to_string(),
         };
-        out.push_str(format!("{indent}{key}: {plain}").trim_end());
+        let line = format!("{indent}{key}: {plain}");
+        // What has lines of its own is an excerpt, with carets under it.
+        let line = if plain.contains('\n') {
+            line
+        } else {
+            folded(&line, indent.len() + 2)
+        };
+        out.push_str(line.trim_end());
         out.push('\n');
         write_text(out, value, depth + 1);
     }

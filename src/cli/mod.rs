@@ -19,6 +19,7 @@ use crate::setup::SetupError;
 mod bench;
 mod cameras;
 mod check;
+mod columns;
 mod configuration;
 mod demo;
 mod doctor;
@@ -29,7 +30,7 @@ mod try_delegate;
 
 /// How a group of people feels, from a camera, over MQTT: never an image, an identity or one person.
 #[derive(Debug, Parser)]
-#[command(name = "affectd", version, max_term_width = 100)]
+#[command(name = "affectd", version, max_term_width = 80, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -79,6 +80,18 @@ impl ConfigFiles {
         config::load(files, config::environment()).map_err(|error| Failure::new(Exit::Config, error))
     }
 }
+
+/// What [`Exit`] means, for people.
+const EXIT_CODES: &str = "\
+Exit status (sysexits.h):
+  0   done, or stopped when asked to
+  64  the command line is wrong
+  66  the source cannot be read
+  69  something that is needed is not there now: broker, pins, Edge TPU
+  70  a fault of affectd itself
+  74  reading or writing failed
+  78  the configuration or a model is wrong, or the system is not set up for it:
+      it stays so until somebody mends it, and systemd does not start it again";
 
 /// Exit codes of sysexits.h.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +155,7 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(exit);
         }
     };
-    let result = match arguments.command {
+    let run = move || match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
@@ -153,6 +166,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Model(arguments) => model::run(&arguments),
         Command::TryDelegate(request) => try_delegate::run(&request),
+    };
+    // What went wrong is told already, as it went wrong.
+    let Ok(result) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) else {
+        return ExitCode::from(Exit::Software as u8);
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -182,9 +199,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// Writes words for people to standard output: as one line, without secrets.
+/// Writes words for people to standard output: without secrets, in 80 columns, moved in behind a first word such as `error`.
 fn say(words: impl Display) -> std::io::Result<()> {
-    print(redact::line(&words.to_string()))
+    const INDENT: usize = 8;
+    print(columns::folded(&redact::line(&words.to_string()), INDENT))
 }
 
 /// Writes data to standard output.
@@ -226,4 +244,53 @@ fn stop_flag() -> std::io::Result<Arc<AtomicBool>> {
         signal_hook::flag::register(*signal, Arc::clone(&stop))?;
     }
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_exit_code_is_told() {
+        let all = [
+            Exit::Usage,
+            Exit::NoInput,
+            Exit::Unavailable,
+            Exit::Software,
+            Exit::Io,
+            Exit::Config,
+        ];
+        for exit in all {
+            // Whoever adds one is reminded to tell it.
+            match exit {
+                Exit::Usage
+                | Exit::NoInput
+                | Exit::Unavailable
+                | Exit::Software
+                | Exit::Io
+                | Exit::Config => {}
+            }
+            let code = format!("\n  {}  ", exit as u8);
+            assert!(EXIT_CODES.contains(&code), "{exit:?}");
+        }
+        assert_eq!(EXIT_CODES.matches("\n  ").count(), all.len() + 2);
+    }
+
+    #[test]
+    fn help_fits_into_eighty_columns() {
+        let mut command = Arguments::command();
+        command.build();
+        let of = |command: &mut clap::Command| {
+            let help = command.render_long_help().to_string();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+        };
+        of(&mut command);
+        command
+            .get_subcommands_mut()
+            .filter(|command| !command.is_hide_set())
+            .for_each(of);
+    }
 }

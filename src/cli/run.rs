@@ -19,7 +19,7 @@ impl From<DaemonError> for Failure {
         let exit = match &error {
             DaemonError::Pins(_) => Exit::Unavailable,
             DaemonError::Setup(error) if matches!(**error, SetupError::Lost(_)) => Exit::Unavailable,
-            DaemonError::Setup(_) | DaemonError::NoSource => Exit::Config,
+            DaemonError::Setup(_) | DaemonError::NoSource | DaemonError::Nameless(_) => Exit::Config,
             DaemonError::Source(_) => Exit::NoInput,
             DaemonError::Thread(_) => Exit::Software,
         };
