@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use rustix::mm::{MlockAllFlags, mlockall};
-use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
+use rustix::process::geteuid;
 
 /// The system could write pictures to a disk.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -115,17 +115,8 @@ pub(crate) fn look(allow_swap: bool, runs_command: bool) -> Result<String, SwapE
 
 /// Locks what is there and what will come; pages that were never touched cost nothing.
 fn lock() -> Result<(), &'static str> {
-    let limit = getrlimit(Resource::Memlock);
-    // Up to what the unit, or the administrator, allows. It may be forbidden, and then it is as it was.
-    let _ = setrlimit(
-        Resource::Memlock,
-        Rlimit {
-            current: limit.maximum,
-            ..limit
-        },
-    );
     // With a limit, memory would run out when threads and buffers are made, long after the start.
-    if getrlimit(Resource::Memlock).current.is_some() && !geteuid().is_root() {
+    if !is_unlimited(Path::new("/")) && !geteuid().is_root() {
         return Err("the limit of locked memory (LimitMEMLOCK) is too low");
     }
     let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
@@ -134,6 +125,15 @@ fn lock() -> Result<(), &'static str> {
         Errno::PERM => "it is not allowed here",
         _ => "the system refuses it",
     })
+}
+
+/// Whether this process may lock as much memory as it likes. Not asked by getrlimit(2), which the unit forbids.
+fn is_unlimited(root: &Path) -> bool {
+    let limits = fs::read_to_string(root.join("proc/self/limits")).unwrap_or_default();
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max locked memory"));
+    line.and_then(|line| line.split_whitespace().next()) == Some("unlimited")
 }
 
 /// What memory can be written to. Compressed memory (zram) stays memory, unless it has a disk behind it.
@@ -198,6 +198,23 @@ mod tests {
         assert_eq!(swaps(root.path()), ["/var/swap", "/dev/zram1"]);
         assert_eq!(swaps(machine(&[("proc/swaps", HEADER)]).path()), [""; 0]);
         assert_eq!(swaps(machine(&[]).path()), [""; 0]);
+    }
+
+    #[test]
+    fn the_limit_of_locked_memory_is_read() {
+        let limits = |line: &str| {
+            machine(&[(
+                "proc/self/limits",
+                &format!("Limit Soft Hard Units\n{line}\nMax address space unlimited unlimited bytes\n"),
+            )])
+        };
+        assert!(is_unlimited(
+            limits("Max locked memory         unlimited            unlimited            bytes").path()
+        ));
+        assert!(!is_unlimited(
+            limits("Max locked memory         8388608              unlimited            bytes").path()
+        ));
+        assert!(!is_unlimited(machine(&[]).path()));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::columns::folded;
 use super::{ConfigFiles, Failure, print};
 use crate::board::{Heat, Sysfs, board_health};
 use crate::capture::v4l2::{Camera, V4l2, Wish, find};
-use crate::clock::{rfc3339, system_clock_synced};
+use crate::clock::{for_people, rfc3339, system_clock_synced};
 use crate::config::Config;
 use crate::place::state_dir;
 use crate::redact;
@@ -115,6 +115,8 @@ struct Models {
 #[derive(Debug, Serialize)]
 struct Clock {
     now: String,
+    /// The same as people read it here.
+    local: String,
     synchronised: bool,
 }
 
@@ -175,6 +177,7 @@ fn gather<C: Camera>(root: &Path, config: Result<Config, Failure>) -> Report {
             .into(),
         clock: Clock {
             now: rfc3339(SystemTime::now()),
+            local: for_people(SystemTime::now()),
             synchronised: system_clock_synced(),
         },
         disks: disks(root),

@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use signal_hook::consts::TERM_SIGNALS;
 
 use crate::capture::SourceError;
+use crate::clock::for_people;
 use crate::config::{self, Config};
 use crate::delegate::Request;
 use crate::redact;
@@ -223,11 +224,7 @@ fn start_log(level: config::Level) {
     }
     builder.format(move |out, record| {
         if !for_journal {
-            write!(
-                out,
-                "{} ",
-                humantime::format_rfc3339_seconds(std::time::SystemTime::now())
-            )?;
+            write!(out, "{} ", for_people(std::time::SystemTime::now()))?;
         }
         let words = redact::line(&record.args().to_string());
         writeln!(out, "{:<5} {words}", record.level())
