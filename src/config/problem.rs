@@ -192,7 +192,10 @@ impl Problems {
 fn excerpt(source: &Source, span: &Span) -> (String, usize, usize) {
     let line = source.near(span.bytes.start);
     let (text, hidden) = if begins_far_off(source, span) {
-        (HIDDEN.to_owned(), Hidden(vec![0..line.len()]))
+        (
+            HIDDEN.to_owned(),
+            Hidden(std::iter::once(0..line.len()).collect()),
+        )
     } else {
         without_secrets(&source.text[line.clone()])
     };
