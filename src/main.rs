@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+mod audit;
 mod board;
 mod camera_state;
 mod capture;
@@ -14,6 +15,7 @@ mod delegate;
 mod golden;
 mod group;
 mod identity;
+mod last_report;
 mod latency;
 mod memory;
 mod pipeline;
@@ -21,6 +23,7 @@ mod place;
 mod progress;
 mod publish;
 mod redact;
+mod room;
 mod setup;
 mod vision;
 

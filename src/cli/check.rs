@@ -9,7 +9,7 @@ use crate::board::{Sysfs, open_pins};
 use crate::capture::Next;
 use crate::config::Config;
 use crate::memory;
-use crate::setup::{self, Setup};
+use crate::setup::{self, Setup, names};
 
 /// How long the broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -61,7 +61,7 @@ fn device(config: &Config) -> anyhow::Result<String> {
 }
 
 fn models(config: &Config) -> anyhow::Result<String> {
-    let info = Setup::open(config)?.info(config);
+    let info = Setup::open(config)?.info(config, &names(config));
     let one = |m: &affect_core::report::ModelInfo| {
         let taken = m
             .operators_delegated

@@ -112,7 +112,7 @@ port = {os.environ["PORT"]}
 # The broker lives in the time of the machine outside, which may pass much faster.
 keep_alive = "1h"
 [status]
-health_interval = "5s"
+health_interval = "10s"
 [log]
 level = "debug"
 {tables}
