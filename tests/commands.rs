@@ -37,18 +37,17 @@ fn replay_prints_reports_and_nothing_else() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    // 40 s in windows of 15 s: the last is partial.
-    assert_eq!(reports.len(), 3);
-    assert_eq!(reports[2]["partial"], true);
+    // 50 s in windows of 15 s: the last is partial.
+    assert_eq!(reports.len(), 4);
+    assert_eq!(reports[3]["partial"], true);
     let schema = std::fs::read_to_string(root().join("config/schema/window.json")).unwrap();
-    assert!(schema.contains("affectd/window/1"));
+    assert!(schema.contains("affectd/window/2"));
     for report in &reports {
-        assert_eq!(report["schema"], "affectd/window/1");
-        assert_eq!(
-            report["coverage"]["frames"],
-            report["coverage"]["frames_expected"]
-        );
+        assert_eq!(report["schema"], "affectd/window/2");
+        assert_eq!(report["source"], "recording");
     }
+    assert_eq!(reports[0]["coverage"]["frames"], 1.0);
+    assert_eq!(reports[0]["covers_seconds"], 15.0);
 }
 
 #[test]
@@ -129,13 +128,8 @@ fn a_killed_daemon_leaves_no_command_behind() {
     let clip = format!("source = \"{}\"", root().join("tests/data/clip.mjpeg").display());
     let config = clip_config(free_port(), "")
         .replace(&clip, "command = [\"sleep\", \"319.5\"]")
-        .replace("controller", "room = \"killed\"\ncontroller");
-    let length = config
-        .lines()
-        .find(|line| line.starts_with("length"))
-        .unwrap()
-        .to_owned();
-    let daemon = Daemon::run(&config.replace(&length, "length = \"5s\""));
+        .replace("length = \"2s\"", "length = \"5s\"");
+    let daemon = Daemon::run(&config);
     let sleeps = || {
         let all = std::process::Command::new("ps")
             .args(["-eo", "args"])

@@ -42,10 +42,22 @@ struct Visit {
 }
 
 impl Visit {
+    /// Where the body is, if it walks.
+    fn walks_at(&self, time: f64) -> Option<Rect> {
+        let comes = self.from > 0.0 && (time - self.from) * WALK < f64::from(self.place.0) + 50.0;
+        let walks = self.crosses || comes || time > self.to;
+        self.place_at(time, 0.0).filter(|_| walks)
+    }
+
     /// Where the face is, if it is seen.
     fn at(&self, time: f64, tremble: f32) -> Option<Rect> {
+        let is_hidden = self.hidden.iter().any(|(a, b)| (*a..*b).contains(&time));
+        self.place_at(time, tremble).filter(|_| !is_hidden)
+    }
+
+    fn place_at(&self, time: f64, tremble: f32) -> Option<Rect> {
         let out = self.to + f64::from(SIZE.0) / WALK;
-        if time < self.from || time > out || self.hidden.iter().any(|(a, b)| (*a..*b).contains(&time)) {
+        if time < self.from || time > out {
             return None;
         }
         let walked = ((time - self.from) * WALK) as f32;
@@ -251,6 +263,13 @@ fn run(visits: &[Visit], perfect: bool, seconds: f64, random: &mut ChaCha8Rng) -
                 .collect()
         } else {
             let rects: Vec<Rect> = seen.iter().map(|(_, rect)| *rect).collect();
+            // A place is disturbed where somebody walks by or away, seen or not.
+            let bodies: Vec<Rect> = visits.iter().filter_map(|visit| visit.walks_at(time)).collect();
+            tracker.watch(|surroundings, place| {
+                if bodies.iter().any(|body| near(body, place)) {
+                    surroundings.disturb();
+                }
+            });
             let (tracks, present) = tracker.update(at, &rects, &mut || names.random());
             tracks[..present]
                 .iter()
@@ -269,6 +288,11 @@ fn run(visits: &[Visit], perfect: bool, seconds: f64, random: &mut ChaCha8Rng) -
     }
     said.longest = said.longest.max(seconds - last);
     said
+}
+
+/// Whether somebody's body is where somebody's face was.
+fn near(body: &Rect, place: &Rect) -> bool {
+    (body.x - place.x).abs() < 1.5 * FACE && (body.y - place.y).abs() < 2.0 * FACE
 }
 
 fn face(track: TrackId, before: Option<TrackId>, rect: Rect) -> SeenFace {

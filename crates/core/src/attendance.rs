@@ -22,9 +22,11 @@ const SPEED: f32 = 12.5;
 const SLACK: f32 = 1.0;
 /// By which factor boxes of a face that keeps its distance may differ, and by how much more for each second.
 const SIZE_SLACK: f32 = 1.3;
-/// Whoever was seen to walk away may come back walking within this time; after it, who walks up is taken for somebody else.
-/// Whoever was not seen to walk away may be anybody who comes later.
+/// Whoever was seen to walk away may come back within this time, where he went or where he must be by now; after it, who
+/// walks up is taken for somebody else. Whoever was not seen to walk away may be anybody who comes later.
 const TURN_ROUND: Duration = Duration::from_secs(5);
+/// How far from where he went somebody comes back, in widths of a face.
+const TURNED: f32 = 3.0;
 /// How fast somebody moves who walks, at least, in widths of a face per second.
 const WALK: f32 = 1.0;
 /// The shortest time over which that can be told.
@@ -92,6 +94,18 @@ impl Stay {
         }
     }
 
+    /// Where it would be so many seconds after its end, had it gone on.
+    fn expected(&self, seconds: f32) -> Rect {
+        let (from, to) = (&self.late[0], &self.last);
+        let time = to.at.saturating_sub(from.at).as_secs_f32().max(0.1);
+        let by = |from: f32, to: f32| to + (to - from) / time * seconds;
+        Rect {
+            x: by(from.rect.x, to.rect.x),
+            y: by(from.rect.y, to.rect.y),
+            ..to.rect
+        }
+    }
+
     pub(crate) fn add(&mut self, reading: Reading) {
         let scores = reading.scores.map(f64::from);
         self.read += 1;
@@ -122,11 +136,16 @@ impl Stay {
         }
         let gap = later.first.at - self.last.at;
         let width = self.last.rect.w.max(later.first.rect.w).max(1.0);
-        let distance = distance(&self.last.rect, &later.first.rect) / width;
+        let distance = self.last.rect.distance(&later.first.rect) / width;
         let ratio = size_ratio(&self.last.rect, &later.first.rect);
         let seconds = gap.as_secs_f32();
-        if self.walked_off() && later.walked_up() && gap > TURN_ROUND {
-            return false;
+        if self.walked_off() && later.walked_up() {
+            // He has turned round, or gone on unseen.
+            let back = distance <= TURNED * SLACK;
+            let on = self.expected(seconds).distance(&later.first.rect) / width;
+            return gap <= TURN_ROUND
+                && ratio <= SIZE_SLACK + seconds
+                && (back || on <= SLACK + 2.0 * seconds);
         }
         distance <= SLACK + SPEED * seconds && ratio <= SIZE_SLACK + seconds
     }
@@ -136,7 +155,7 @@ impl Stay {
 fn is_walk(from: &Sight, to: &Sight) -> bool {
     let time = to.at.saturating_sub(from.at);
     let width = from.rect.w.max(to.rect.w).max(1.0);
-    time >= WALK_SEEN && distance(&from.rect, &to.rect) / width >= WALK * time.as_secs_f32()
+    time >= WALK_SEEN && from.rect.distance(&to.rect) / width >= WALK * time.as_secs_f32()
 }
 
 fn add(sums: &mut [f64; EXPRESSIONS], more: &[f64; EXPRESSIONS]) {
@@ -156,11 +175,6 @@ fn passes_edge(inner: &Rect, outer: &Rect, size: (f32, f32)) -> bool {
     edges
         .iter()
         .any(|(outer, inner)| *outer <= near && inner - outer >= far)
-}
-
-fn distance(a: &Rect, b: &Rect) -> f32 {
-    let ((ax, ay), (bx, by)) = (a.centre(), b.centre());
-    (ax - bx).hypot(ay - by)
 }
 
 fn size_ratio(a: &Rect, b: &Rect) -> f32 {
@@ -296,7 +310,7 @@ impl Attendance {
                 if self.could_become(a, b) {
                     let gap = (b.first.at - a.last.at).as_secs_f32();
                     let width = a.last.rect.w.max(1.0);
-                    pairs.push((distance(&a.last.rect, &b.first.rect) / width + gap, i, j));
+                    pairs.push((a.last.rect.distance(&b.first.rect) / width + gap, i, j));
                 }
             }
         }
