@@ -38,8 +38,13 @@ static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
 static PLACES: LazyLock<Vec<(&[&str], Regex)>> = LazyLock::new(|| {
     let words = SECRET_WORDS.join("|");
     let places: [(&[&str], String); 5] = [
-        // Up to the last @: a password that was not encoded may hold / and @ itself.
-        (&["://"], r#"[A-Za-z][A-Za-z0-9+.-]*://([^\s"'`<>]*)@"#.to_owned()),
+        // What is before the host, up to the last @; and of a password that was not encoded, / and @ in it. (Behind the
+        // host an @ is nobody's secret.)
+        (
+            &["://"],
+            r#"[A-Za-z][A-Za-z0-9+.-]*://([^\s/?#@"'`<>]*(?:@[^\s"'`<>]*)?|[^\s/?#@:"'`<>]*:[0-9]*[^0-9/?#\s@"'`<>][^\s"'`<>]*)@"#
+                .to_owned(),
+        ),
         (
             &SECRET_WORDS,
             format!(r#"(?i)(?:{words})=("[^"]*"|'[^']*'|[^\s&"'`,;]+)"#),
@@ -234,6 +239,12 @@ mod tests {
                 "rtsp://a:b/c@d@cam/x rtsp://e:f@cam",
                 "rtsp://***@cam/x rtsp://***@cam",
             ),
+            (
+                "https://m.example/contact?mail=a@m.example",
+                "https://m.example/contact?mail=a@m.example",
+            ),
+            ("rtsp://cam:554/x@y", "rtsp://cam:554/x@y"),
+            ("rtsp://a:b@c/d@cam/x", "rtsp://***@cam/x"),
             ("rtsp://cam:554/x and a@b", "rtsp://cam:554/x and a@b"),
             (
                 "rtsp://cam/user=a_password=tlJ6_x=1",
