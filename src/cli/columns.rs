@@ -6,6 +6,10 @@ const WIDTH: usize = 80;
 /// `text` in lines of at most 80 characters, those after the first moved in by `indent`. A word that is longer, such as a
 /// path, is left whole.
 pub(super) fn folded(text: &str, indent: usize) -> String {
+    // What has lines of its own is an excerpt, with carets under it.
+    if text.contains('\n') {
+        return text.to_owned();
+    }
     let mut out = String::new();
     let mut column = 0;
     // What stands before the first word, and between columns of a table, stays as it is.
@@ -51,5 +55,7 @@ mod tests {
             format!("ok      {path}\n        and")
         );
         assert_eq!(folded("short", 8), "short");
+        let excerpt = format!("{}\n  ^", "word ".repeat(30));
+        assert_eq!(folded(&excerpt, 8), excerpt);
     }
 }

@@ -115,7 +115,6 @@ struct Models {
 #[derive(Debug, Serialize)]
 struct Clock {
     now: String,
-    /// The same as people read it here.
     local: String,
     synchronised: bool,
 }
@@ -288,13 +287,7 @@ fn write_text(out: &mut String, value: &Value, depth: usize) {
             Value::Array(_) | Value::Object(_) => String::new(),
             Value::Number(number) => number.to_string(),
         };
-        let line = format!("{indent}{key}: {plain}");
-        // What has lines of its own is an excerpt, with carets under it.
-        let line = if plain.contains('\n') {
-            line
-        } else {
-            folded(&line, indent.len() + 2)
-        };
+        let line = folded(&format!("{indent}{key}: {plain}"), indent.len() + 2);
         out.push_str(line.trim_end());
         out.push('\n');
         write_text(out, value, depth + 1);
