@@ -45,8 +45,13 @@ def http(connection):
             answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"camera\"\r\nContent-Length: 0\r\n\r\n"
             connection.sendall(answer.encode())
             continue
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: video/x-motion-jpeg\r\nConnection: close\r\n\r\n" + STREAM)
-        return
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: video/x-motion-jpeg\r\nConnection: close\r\n\r\n")
+        try:
+            while True:
+                connection.sendall(STREAM)
+                time.sleep(0.2)
+        except OSError:
+            return
 
 
 def md5(text):

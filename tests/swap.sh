@@ -85,7 +85,7 @@ chmod 755 "$work" && chmod 644 "$work"/*.toml && cp "$binary" "$work/affectd" &&
 AFFECTD_SHARE=$PWD setpriv --reuid=65534 --regid=65534 --clear-groups prlimit --memlock=8388608 "$work/affectd" run -c "$work/file.toml" 2>"$work/refused" || status=$?
 report "$([[ $status -eq 78 ]] && grep -q 'affectd itself: affectd does not start. Start it by its unit' "$work/refused" && echo PASS || echo FAIL)" "a daemon that may not lock its memory is refused: exit $status, $(tail -1 "$work/refused" | cut -c1-150)"
 swapoff "$work/swap"
-timeout 20 "$binary" run -c "$work/command.toml" 2>"$work/allowed" & processes+=($!)
+"$binary" run -c "$work/command.toml" >/dev/null 2>"$work/allowed" & processes+=($!)
 for _ in $(seq 100); do grep -q 'is streaming' "$work/allowed" && break; sleep 0.2; done
 report "$(grep -q 'is streaming' "$work/allowed" && echo PASS || echo FAIL)" "without swap it starts"
 exit "$failed"
