@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 
+use affect_child::ends_with_us;
+
 use super::{Image, Next, Source, SourceError};
 
 /// More pixels than this are taken for a broken stream.
@@ -25,7 +27,7 @@ impl Video {
             path: path.to_owned(),
             cause,
         };
-        let mut child = Command::new("ffmpeg")
+        let mut child = ends_with_us(&mut Command::new("ffmpeg"))
             .args(["-nostdin", "-loglevel", "error", "-i"])
             .arg(path)
             .args(["-an", "-sn", "-r", &fps.to_string()])

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use affect_core::geometry::Rect;
 use affect_core::preprocess::Picture;
+use affect_tflite::regular;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
@@ -98,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// The bytes of the picture to work on.
 fn picture(arguments: &Arguments, vision: &mut Vision) -> Result<Vec<u8>, Failure> {
     if let Some(path) = &arguments.image {
-        return std::fs::read(path).map_err(|e| {
+        return regular::read(path, 256 << 20).map_err(|e| {
             Failure::new(
                 Exit::NoInput,
                 anyhow::anyhow!("The picture `{}` cannot be read: {e}.", path.display()),

@@ -10,12 +10,14 @@ mod listen;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use affect_child::ends_with_us;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -23,6 +25,7 @@ use super::jpegs::Jpegs;
 use super::pixels::Layout;
 use super::rate::Pacer;
 use super::{Image, Next, Source, SourceError};
+use crate::config::Secret;
 use ending::{ending, wait};
 pub(crate) use error::PipeError;
 use listen::{LINES, listen};
@@ -31,6 +34,8 @@ use listen::{LINES, listen};
 const NAP: Duration = Duration::from_millis(100);
 /// How long a command may take to end when it is asked to.
 const GRACE: Duration = Duration::from_millis(500);
+/// The variable in which a command finds a network camera's address.
+const URL: &str = "AFFECTD_CAMERA_URL";
 /// Bytes that are read at once: what a pipe holds.
 const PIECE: usize = 64 << 10;
 
@@ -39,6 +44,11 @@ const PIECE: usize = 64 << 10;
 pub(crate) struct PipeSettings {
     /// The program and its arguments.
     pub(crate) command: Vec<String>,
+    /// The network camera's address, with user name and password: it goes into the program's environment, which only its
+    /// own user can read, never into its arguments.
+    pub(crate) url: Option<Secret>,
+    /// What it reads from its standard input: a few lines, which fit into a pipe.
+    pub(crate) input: Option<Secret>,
     pub(crate) output: Output,
     /// Frames per second to take; more are dropped.
     pub(crate) fps: f64,
@@ -69,6 +79,8 @@ pub(super) struct Pipe {
     stdout: ChildStdout,
     /// The last line of its standard error.
     last_line: Arc<Mutex<String>>,
+    /// Who hears its standard error.
+    listener: Option<JoinHandle<()>>,
     buffer: Buffer,
     /// For reading into.
     piece: Vec<u8>,
@@ -135,14 +147,27 @@ impl Pipe {
             program: settings.program().to_owned(),
             cause,
         };
-        let mut child = Command::new(settings.program())
-            .args(settings.command.iter().skip(1))
-            .stdin(Stdio::null())
+        let mut command = Command::new(settings.program());
+        command.args(settings.command.iter().skip(1)).env_remove(URL);
+        if let Some(url) = &settings.url {
+            command.env(URL, url.reveal());
+        }
+        let stdin = if settings.input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        };
+        let mut child = ends_with_us(&mut command)
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()
             .map_err(start)?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), &settings.input) {
+            // A program that does not read it has ended, and says why itself.
+            let _ = stdin.write_all(input.reveal().as_bytes());
+        }
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(start(io::Error::other("it has no output")));
         };
@@ -153,10 +178,11 @@ impl Pipe {
         let listening =
             listener.spawn(move || listen(stderr, &program, &last, if again { 0 } else { LINES }));
         let now = Instant::now();
-        let pipe = Self {
+        let mut pipe = Self {
             child,
             stdout,
             last_line,
+            listener: None,
             buffer: Buffer::new(settings.output),
             piece: vec![0; PIECE],
             began: now,
@@ -165,7 +191,7 @@ impl Pipe {
             settings: settings.clone(),
         };
         // Whoever is dropped here ends the command.
-        listening.map_err(start)?;
+        pipe.listener = Some(listening.map_err(start)?);
         log::debug!("The camera's command `{}` is started.", settings.program());
         Ok(pipe)
     }
@@ -194,6 +220,16 @@ impl Pipe {
             Some(status) => ending(status),
             None => "has closed its output but runs on".to_owned(),
         });
+        // What it said last may still be on its way.
+        let deadline = Instant::now() + GRACE;
+        let listens = || {
+            self.listener
+                .as_ref()
+                .is_some_and(|listener| !listener.is_finished())
+        };
+        while listens() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         PipeError::Ended {
             program: self.settings.program().to_owned(),
             how,
