@@ -14,11 +14,13 @@ mod delegate;
 mod golden;
 mod group;
 mod identity;
+mod jpeg;
 mod latency;
 mod pipeline;
 mod place;
 mod progress;
 mod publish;
+mod regular;
 mod setup;
 mod vision;
 

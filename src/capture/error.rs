@@ -17,8 +17,12 @@ pub(crate) enum SourceError {
     #[error("There is no `{}`: give a folder of pictures, a picture (.jpg, .png), an .mjpeg or a video file that exists and that this user may read ({cause}).", path.display())]
     Missing { path: PathBuf, cause: std::io::Error },
     /// The folder has no picture.
-    #[error("The folder `{}` has no picture: affectd reads .jpg, .jpeg and .png files in it.", path.display())]
-    Empty { path: PathBuf },
+    #[error("The folder `{}` has no picture: affectd reads .jpg, .jpeg and .png files in it.{others}", path.display())]
+    Empty {
+        path: PathBuf,
+        /// What else it has, as a sentence.
+        others: String,
+    },
     /// The file is not of a kind that affectd reads.
     #[error("`{}` is not a picture, an .mjpeg or a video file that affectd knows: {why}.", path.display())]
     Foreign { path: PathBuf, why: String },

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 mod error;
 mod files;
-mod jpegs;
 mod mailbox;
 mod mjpeg;
 mod pace;
 mod pipe;
 mod pixels;
+mod ppm;
+mod program;
 mod rate;
 mod state;
 pub(crate) mod v4l2;
@@ -139,15 +140,6 @@ impl std::fmt::Display for SourceSettings {
 /// Whether `path` is that of a device, there or not.
 pub(crate) fn is_device(path: &Path) -> bool {
     path.starts_with("/dev")
-}
-
-/// In how many of its last bytes a JPEG must have its end mark.
-const TAIL: usize = 4096;
-
-/// Whether `bytes` begin as a JPEG and end as one. Cameras pad with zeros, and some append a few bytes of their own.
-pub(crate) fn is_whole_jpeg(bytes: &[u8]) -> bool {
-    let end = &bytes[bytes.len() - bytes.len().min(TAIL)..];
-    bytes.starts_with(&[0xFF, 0xD8, 0xFF]) && end.windows(2).any(|mark| mark == [0xFF, 0xD9])
 }
 
 /// File name endings of pictures.

@@ -1,17 +1,20 @@
-//! From the bytes of a JPEG or PNG to 8-bit RGB pixels, into a buffer that is used again.
+//! From the bytes of a JPEG or PNG to 8-bit RGB pixels, into a buffer that is used again. What that takes of memory is
+//! known, and bounded, before any is taken.
 
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegDecoder;
-use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageError};
+use image::{DynamicImage, ImageDecoder, ImageError, RgbImage};
 
-use super::huffman;
-use crate::capture::{Image, is_whole_jpeg};
+use super::png;
+use crate::capture::Image;
+use crate::jpeg::{self, Flaw, Shape};
 
 /// The largest picture that is decoded, in pixels: three times that in bytes is what it takes of memory.
 const MOST_PIXELS: u64 = 64_000_000;
+/// What decoding may take of memory, in bytes.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// Why a picture could not be decoded. The daemon leaves such a picture out, counts it and goes on.
 #[derive(Debug, thiserror::Error)]
@@ -21,18 +24,19 @@ pub(crate) enum DecodeError {
     Foreign { name: String },
     /// The decoder gave up.
     #[error("`{name}` is broken ({cause}); the picture is left out.")]
-    Broken { name: String, cause: ImageError },
-    /// A JPEG that ends too early. The decoder would fill the rest with grey.
-    #[error(
-        "`{name}` is cut off: a JPEG ends with an end mark, and this one has none; the picture is left out."
-    )]
-    CutOff { name: String },
+    Broken { name: String, cause: Cause },
+    /// A JPEG of which something is missing. The decoder would fill it with grey, or with rubbish.
+    #[error("`{name}` is {}: {flaw}; the picture is left out.", if flaw.is_cut_off() { "cut off" } else { "damaged" })]
+    NotWhole { name: String, flaw: Flaw },
     /// A raw frame with too few bytes.
     #[error("A raw frame has {bytes} bytes, but {least} are needed for its size; the frame is left out.")]
     Short { bytes: usize, least: usize },
     /// More pixels than are decoded.
     #[error("`{name}` has {width}×{height} px, but affectd decodes up to {} megapixels; the picture is left out. Scale it down.", MOST_PIXELS / 1_000_000)]
     TooLarge { name: String, width: u32, height: u32 },
+    /// More memory than may be taken.
+    #[error("`{name}` takes {} MiB of memory to decode, and affectd gives {} MiB; the picture is left out. Scale it down, or save it upright and as a plain, not progressive, JPEG.", bytes >> 20, MOST_BYTES >> 20)]
+    TooMuch { name: String, bytes: u64 },
     /// No pixels.
     #[error("`{name}` has {width}×{height} px, so there is nothing to see; the picture is left out.")]
     Empty {
@@ -40,6 +44,15 @@ pub(crate) enum DecodeError {
         width: usize,
         height: usize,
     },
+}
+
+/// What a decoder said.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error(transparent)]
+    Jpeg(#[from] ImageError),
+    #[error(transparent)]
+    Png(#[from] ::png::DecodingError),
 }
 
 /// Decodes pictures; keeps its buffer.
@@ -79,20 +92,10 @@ impl Decoder {
     }
 
     fn decode_file(&mut self, bytes: &[u8], name: &str) -> Result<(), DecodeError> {
-        let broken = |cause| DecodeError::Broken {
-            name: name.to_owned(),
-            cause,
-        };
-        if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
-            if !is_whole_jpeg(bytes) {
-                return Err(DecodeError::CutOff {
-                    name: name.to_owned(),
-                });
-            }
-            let bytes = huffman::with_tables(bytes);
-            self.read(JpegDecoder::new(Cursor::new(bytes)).map_err(broken)?, name)
-        } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-            self.read(PngDecoder::new(Cursor::new(bytes)).map_err(broken)?, name)
+        if bytes.starts_with(&jpeg::START) {
+            self.decode_jpeg(bytes, name)
+        } else if bytes.starts_with(png::START) {
+            self.decode_png(bytes, name)
         } else {
             Err(DecodeError::Foreign {
                 name: name.to_owned(),
@@ -100,49 +103,132 @@ impl Decoder {
         }
     }
 
-    fn read(&mut self, mut decoder: impl ImageDecoder, name: &str) -> Result<(), DecodeError> {
+    fn decode_jpeg(&mut self, bytes: &[u8], name: &str) -> Result<(), DecodeError> {
+        let not_whole = |flaw| DecodeError::NotWhole {
+            name: name.to_owned(),
+            flaw,
+        };
         let broken = |cause| DecodeError::Broken {
             name: name.to_owned(),
-            cause,
+            cause: Cause::Jpeg(cause),
         };
-        let (width, height) = decoder.dimensions();
-        if u64::from(width) * u64::from(height) > MOST_PIXELS {
-            return Err(DecodeError::TooLarge {
-                name: name.to_owned(),
-                width,
-                height,
-            });
+        if !jpeg::has_start_and_end(bytes) {
+            return Err(not_whole(Flaw::NoEnd));
         }
+        let bytes = jpeg::with_tables(bytes);
+        let mut decoder = JpegDecoder::new(Cursor::new(&bytes)).map_err(broken)?;
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        // A progressive picture is held in whole coefficients of two bytes.
+        let coefficients = Shape::of(&bytes).map_or(0, |shape| {
+            if shape.progressive {
+                2 * shape.components as u64
+            } else {
+                0
+            }
+        });
+        let (width, height) = decoder.dimensions();
+        self.check_size(name, [width, height], 3 + coefficients, orientation)?;
+        jpeg::account(&bytes).map_err(not_whole)?;
+        let channels = usize::from(decoder.color_type().channel_count());
+        self.rgb.resize(self.width * self.height * channels, 0);
+        decoder.read_image(&mut self.rgb).map_err(broken)?;
+        self.finish(channels, orientation);
+        Ok(())
+    }
+
+    fn decode_png(&mut self, bytes: &[u8], name: &str) -> Result<(), DecodeError> {
+        let broken = |cause| DecodeError::Broken {
+            name: name.to_owned(),
+            cause: Cause::Png(cause),
+        };
+        // A PNG without pixels has no valid header.
+        if let Some([0, _] | [_, 0]) = png::size(bytes) {
+            self.check_size(name, [0, 0], 0, Orientation::NoTransforms)?;
+        }
+        let mut reader = png::open(bytes).map_err(broken)?;
+        let channels = reader.output_color_type().0.samples();
+        let orientation = png::orientation(&reader);
+        let (width, height) = reader.info().size();
+        self.check_size(name, [width, height], channels.max(3) as u64, orientation)?;
+        self.rgb.resize(self.width * self.height * channels, 0);
+        reader.next_frame(&mut self.rgb).map_err(broken)?;
+        self.finish(channels, orientation);
+        Ok(())
+    }
+
+    /// Sets the size, if a picture of it can be decoded with so many bytes for a pixel.
+    fn check_size(
+        &mut self,
+        name: &str,
+        [width, height]: [u32; 2],
+        bytes: u64,
+        orientation: Orientation,
+    ) -> Result<(), DecodeError> {
+        let pixels = u64::from(width) * u64::from(height);
+        // Turning takes a second buffer.
+        let bytes = match orientation {
+            Orientation::NoTransforms => bytes * pixels,
+            _ => bytes.max(6) * pixels,
+        };
+        let name = name.to_owned();
         (self.width, self.height) = (width as usize, height as usize);
-        if width == 0 || height == 0 {
-            return Err(DecodeError::Empty {
-                name: name.to_owned(),
+        match (pixels, bytes) {
+            (0, _) => Err(DecodeError::Empty {
+                name,
                 width: self.width,
                 height: self.height,
-            });
+            }),
+            _ if pixels > MOST_PIXELS => Err(DecodeError::TooLarge { name, width, height }),
+            (_, MOST_BYTES..) => Err(DecodeError::TooMuch { name, bytes }),
+            _ => Ok(()),
         }
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        if decoder.color_type() == ColorType::Rgb8 && orientation == Orientation::NoTransforms {
-            self.rgb.resize(self.width * self.height * 3, 0);
-            return decoder.read_image(&mut self.rgb).map_err(broken);
+    }
+
+    /// Makes three channels of what was decoded, and turns it upright.
+    fn finish(&mut self, channels: usize, orientation: Orientation) {
+        to_rgb(&mut self.rgb, channels);
+        if orientation == Orientation::NoTransforms {
+            return;
         }
-        // Grey, 16-bit, transparent or turned pictures: rare, so they may cost an allocation.
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
+        let (width, height) = (self.width as u32, self.height as u32);
+        let Some(picture) = RgbImage::from_raw(width, height, std::mem::take(&mut self.rgb)) else {
+            unreachable!("the buffer has three bytes for every pixel");
+        };
+        let mut picture = DynamicImage::ImageRgb8(picture);
         picture.apply_orientation(orientation);
         let picture = picture.into_rgb8();
         (self.width, self.height) = (picture.width() as usize, picture.height() as usize);
         self.rgb = picture.into_raw();
-        Ok(())
     }
+}
+
+/// Makes 8-bit RGB of brightness, brightness and transparency, or RGB and transparency, in place.
+fn to_rgb(pixels: &mut Vec<u8>, channels: usize) {
+    let count = pixels.len() / channels.max(1);
+    match channels {
+        1 | 2 => {
+            pixels.resize(pixels.len().max(count * 3), 0);
+            if channels == 2 {
+                (0..count).for_each(|pixel| pixels[pixel] = pixels[2 * pixel]);
+            }
+            // From the end, where nothing is overwritten that is still needed.
+            for pixel in (0..count).rev() {
+                let luma = pixels[pixel];
+                pixels[3 * pixel..3 * pixel + 3].fill(luma);
+            }
+        }
+        4 => (0..count).for_each(|pixel| pixels.copy_within(4 * pixel..4 * pixel + 3, 3 * pixel)),
+        _ => {}
+    }
+    pixels.truncate(count * 3);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::capture::{Layout, PixelFormat};
+    use image::ExtendedColorType;
     use image::codecs::jpeg::JpegEncoder;
-    use image::codecs::png::PngEncoder;
-    use image::{ExtendedColorType, ImageEncoder};
 
     fn jpeg(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -153,12 +239,30 @@ mod tests {
         bytes
     }
 
-    fn png(width: u32, height: u32, pixels: &[u8], colour: ExtendedColorType) -> Vec<u8> {
+    fn png(width: u32, height: u32, pixels: &[u8], colour: ::png::ColorType) -> Vec<u8> {
+        png_with(width, height, pixels, colour, |_| {})
+    }
+
+    fn png_with(
+        width: u32,
+        height: u32,
+        pixels: &[u8],
+        colour: ::png::ColorType,
+        set: impl FnOnce(&mut ::png::Encoder<'_, &mut Vec<u8>>),
+    ) -> Vec<u8> {
         let mut bytes = Vec::new();
-        PngEncoder::new(&mut bytes)
-            .write_image(pixels, width, height, colour)
-            .unwrap();
+        let mut encoder = ::png::Encoder::new(&mut bytes, width, height);
+        encoder.set_color(colour);
+        set(&mut encoder);
+        encoder.write_header().unwrap().write_image_data(pixels).unwrap();
         bytes
+    }
+
+    fn decoded(bytes: Vec<u8>) -> Result<(usize, usize, Vec<u8>), DecodeError> {
+        let name = "x.jpg".to_owned();
+        Decoder::default()
+            .decode(Image::Encoded { bytes, name })
+            .map(|(width, height, rgb)| (width, height, rgb.to_vec()))
     }
 
     fn complaint(bytes: Vec<u8>) -> String {
@@ -181,7 +285,7 @@ mod tests {
             .unwrap();
         assert_eq!((width, height, rgb.len()), (20, 10, 600));
         assert!(rgb.iter().all(|p| p.abs_diff(200) < 3));
-        let transparent = png(1, 1, &[10, 20, 30, 128], ExtendedColorType::Rgba8);
+        let transparent = png(1, 1, &[10, 20, 30, 128], ::png::ColorType::Rgba);
         let (_, _, rgb) = decoder
             .decode(Image::Encoded {
                 bytes: transparent,
@@ -189,7 +293,7 @@ mod tests {
             })
             .unwrap();
         assert_eq!(rgb, [10, 20, 30]);
-        let grey = png(2, 1, &[7, 9], ExtendedColorType::L8);
+        let grey = png(2, 1, &[7, 9], ::png::ColorType::Grayscale);
         let (_, _, rgb) = decoder
             .decode(Image::Encoded {
                 bytes: grey,
@@ -242,7 +346,7 @@ mod tests {
             &[0xFF, 0xD8, 0xFF, 0xE0, 0xFF, 0xFF],
             &[0xFF, 0xD8, 0xFF, 0xE0, 0, 0, 1],
         ] {
-            assert_eq!(huffman::with_tables(bytes), bytes);
+            assert_eq!(jpeg::with_tables(bytes), bytes);
         }
     }
 
@@ -255,7 +359,7 @@ mod tests {
         let mut damaged = whole.clone();
         damaged[20..60].fill(0xFF);
         assert!(complaint(damaged).contains("broken"));
-        let mut no_pixels = png(1, 1, &[1, 2, 3], ExtendedColorType::Rgb8);
+        let mut no_pixels = png(1, 1, &[1, 2, 3], ::png::ColorType::Rgb);
         no_pixels[16..24].fill(0);
         assert!(complaint(no_pixels).contains("left out"));
     }
@@ -267,5 +371,66 @@ mod tests {
         let sof = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
         bytes[sof + 5..sof + 9].copy_from_slice(&[0x4E, 0x20, 0x4E, 0x20]);
         assert!(complaint(bytes).contains("20000×20000 px, but affectd decodes up to 64 megapixels"));
+    }
+
+    #[test]
+    fn every_kind_of_png_becomes_rgb() {
+        use ::png::{BitDepth, ColorType};
+        let deep = png_with(
+            1,
+            1,
+            &[10, 99, 20, 99, 30, 99, 0, 7],
+            ColorType::Rgba,
+            |encoder| {
+                encoder.set_depth(BitDepth::Sixteen);
+            },
+        );
+        assert_eq!(decoded(deep).unwrap().2, [10, 20, 30]);
+        let veiled = png(2, 1, &[7, 0, 9, 255], ColorType::GrayscaleAlpha);
+        assert_eq!(decoded(veiled).unwrap().2, [7, 7, 7, 9, 9, 9]);
+        let painted = png_with(3, 1, &[0b0110_0000], ColorType::Indexed, |encoder| {
+            encoder.set_depth(BitDepth::One);
+            encoder.set_palette(vec![1, 2, 3, 4, 5, 6]);
+        });
+        assert_eq!(decoded(painted).unwrap().2, [1, 2, 3, 4, 5, 6, 4, 5, 6]);
+    }
+
+    #[test]
+    fn what_takes_too_much_memory_is_refused_by_its_header() {
+        // A progressive picture of 60 megapixels would take 9 bytes for each; an upright plain one takes 3.
+        let with_size = |name: &str| {
+            let mut bytes = std::fs::read(format!(
+                "{}/tests/data/jpeg/{name}.jpg",
+                env!("CARGO_MANIFEST_DIR")
+            ))
+            .unwrap();
+            let is_frame = |pair: &[u8]| pair[0] == 0xFF && (0xC0..=0xC2).contains(&pair[1]);
+            let sof = bytes.windows(2).position(is_frame).unwrap();
+            bytes[sof + 5..sof + 9].copy_from_slice(&[0x1B, 0x58, 0x21, 0x34]);
+            complaint(bytes)
+        };
+        let said = with_size("progressive");
+        assert!(
+            said.contains("takes 510 MiB of memory to decode, and affectd gives 256 MiB"),
+            "{said}"
+        );
+        assert!(
+            with_size("plain").contains("pixels end after"),
+            "it may be decoded, but is not whole"
+        );
+    }
+
+    #[test]
+    fn a_jpeg_with_a_hole_is_damaged_and_one_that_is_turned_is_put_upright() {
+        let mut whole = jpeg(64, 64);
+        let middle = whole.len() - 20;
+        whole.drain(middle..middle + 8);
+        assert!(complaint(whole).contains("is damaged: its pixels"));
+        let mut turned = jpeg(20, 10);
+        let exif =
+            b"\xFF\xE1\0\x22Exif\0\0MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+        turned.splice(2..2, exif.iter().copied());
+        let (width, height, _) = decoded(turned).unwrap();
+        assert_eq!((width, height), (10, 20));
     }
 }

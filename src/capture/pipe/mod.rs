@@ -1,38 +1,20 @@
 //! The output of a command as a source: `rpicam-vid` for a CSI camera, `gst-launch-1.0` on a Jetson, `ffmpeg` for RTSP.
 //!
-//! The command writes JPEGs one after the other, or raw frames of one size, to its standard output. It runs in a
-//! process group of its own, so that stopping it stops its children, too. What it says on standard error goes to our
-//! log.
+//! The command writes JPEGs one after the other, or raw frames of one size, to its standard output.
 
-mod ending;
 mod error;
-mod listen;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Read};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
-
-use super::jpegs::Jpegs;
 use super::pixels::Layout;
+use super::program::{self, LINES, Program, ending};
 use super::rate::Pacer;
 use super::{Image, Next, Source, SourceError};
-use ending::{ending, wait};
+use crate::jpeg;
 pub(crate) use error::PipeError;
-use listen::{LINES, listen};
-
-/// The longest wait before the caller is asked whether to go on.
-const NAP: Duration = Duration::from_millis(100);
-/// How long a command may take to end when it is asked to.
-const GRACE: Duration = Duration::from_millis(500);
-/// Bytes that are read at once: what a pipe holds.
-const PIECE: usize = 64 << 10;
 
 /// Which command to run, and what it writes.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,13 +47,8 @@ impl PipeSettings {
 /// A running command.
 pub(super) struct Pipe {
     settings: PipeSettings,
-    child: Child,
-    stdout: ChildStdout,
-    /// The last line of its standard error.
-    last_line: Arc<Mutex<String>>,
+    program: Program,
     buffer: Buffer,
-    /// For reading into.
-    piece: Vec<u8>,
     began: Instant,
     last_frame: Instant,
     pacer: Pacer,
@@ -79,14 +56,14 @@ pub(super) struct Pipe {
 
 /// What was read and is no whole frame yet.
 enum Buffer {
-    Jpegs(Jpegs),
+    Jpegs(jpeg::Stream),
     Raw(Layout, Vec<u8>),
 }
 
 impl Buffer {
     fn new(output: Output) -> Self {
         match output {
-            Output::Jpegs => Self::Jpegs(Jpegs::default()),
+            Output::Jpegs => Self::Jpegs(jpeg::Stream::default()),
             Output::Raw(layout) => Self::Raw(layout, Vec::new()),
         }
     }
@@ -131,91 +108,45 @@ impl Buffer {
 
 impl Pipe {
     pub(super) fn open(settings: &PipeSettings, again: bool) -> Result<Self, PipeError> {
-        let start = |cause| PipeError::Start {
-            program: settings.program().to_owned(),
-            cause,
-        };
-        let mut child = Command::new(settings.program())
-            .args(settings.command.iter().skip(1))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(start)?;
-        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(start(io::Error::other("it has no output")));
-        };
-        let last_line = Arc::new(Mutex::new(String::new()));
-        let (program, last) = (settings.program().to_owned(), Arc::clone(&last_line));
-        // It ends with the command's last process. Nobody waits for it: a child that has left the group may live on.
-        let listener = std::thread::Builder::new().name("camera-log".to_owned());
-        let listening =
-            listener.spawn(move || listen(stderr, &program, &last, if again { 0 } else { LINES }));
+        let mut command = Command::new(settings.program());
+        command.args(settings.command.iter().skip(1));
+        let program = Program::start(&mut command, if again { 0 } else { LINES });
         let now = Instant::now();
         let pipe = Self {
-            child,
-            stdout,
-            last_line,
+            program: program.map_err(|cause| PipeError::Start {
+                program: settings.program().to_owned(),
+                cause,
+            })?,
             buffer: Buffer::new(settings.output),
-            piece: vec![0; PIECE],
             began: now,
             last_frame: now,
             pacer: Pacer::new(settings.fps),
             settings: settings.clone(),
         };
-        // Whoever is dropped here ends the command.
-        listening.map_err(start)?;
         log::debug!("The camera's command `{}` is started.", settings.program());
         Ok(pipe)
     }
 
-    /// Waits for output, up to a nap; how many bytes came, `None` if none did.
-    fn read(&mut self) -> io::Result<Option<usize>> {
-        let patience = Timespec {
-            tv_sec: 0,
-            tv_nsec: NAP.subsec_nanos().into(),
-        };
-        let mut events = [PollFd::new(&self.stdout, PollFlags::IN)];
-        match poll(&mut events, Some(&patience)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
-        match self.stdout.read(&mut self.piece) {
-            Ok(count) => Ok(Some(count)),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     fn ended(&mut self, how: Option<String>) -> PipeError {
-        let how = how.unwrap_or_else(|| match wait(&mut self.child, GRACE) {
+        let how = how.unwrap_or_else(|| match self.program.status() {
             Some(status) => ending(status),
             None => "has closed its output but runs on".to_owned(),
         });
         PipeError::Ended {
             program: self.settings.program().to_owned(),
             how,
-            last: self.last_words(),
+            last: self.program.last_words(),
         }
-    }
-
-    fn last_words(&self) -> String {
-        self.last_line
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }
 
 impl Source for Pipe {
     fn next(&mut self) -> Result<Next, SourceError> {
         let patience = self.settings.frame_timeout;
-        match self.read() {
-            Ok(Some(0)) => return Err(self.ended(None).into()),
-            Ok(Some(count)) => self.buffer.push(&self.piece[..count]),
-            Ok(None) => {}
+        match self.program.read() {
+            Ok(program::Output::Piece(piece)) => self.buffer.push(piece),
+            Ok(program::Output::Nothing) => {}
+            Ok(program::Output::End) => return Err(self.ended(None).into()),
             Err(error) => return Err(self.ended(Some(format!("cannot be read: {error}"))).into()),
         }
         let program = self.settings.program();
@@ -232,7 +163,7 @@ impl Source for Pipe {
             return Err(PipeError::Silent {
                 program: program.to_owned(),
                 patience,
-                last: self.last_words(),
+                last: self.program.last_words(),
             }
             .into());
         }
@@ -242,19 +173,5 @@ impl Source for Pipe {
     fn rewind(&mut self) -> Result<(), SourceError> {
         // A command has no beginning to go back to.
         Ok(())
-    }
-}
-
-impl Drop for Pipe {
-    fn drop(&mut self) {
-        // The group lives on while any of its processes does, even if the command itself has ended.
-        let Some(group) = Pid::from_raw(self.child.id().cast_signed()) else {
-            return;
-        };
-        // A group that has ended already is no error.
-        let _ = kill_process_group(group, Signal::TERM);
-        let _ = wait(&mut self.child, GRACE);
-        let _ = kill_process_group(group, Signal::KILL);
-        let _ = self.child.wait();
     }
 }

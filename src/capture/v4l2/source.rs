@@ -6,7 +6,8 @@ use super::choose::Measured;
 use super::{Agreed, Camera, CameraError, CameraSettings, Fault, Mode, OLDEST, Shot, Step, choose};
 use crate::capture::pixels::{Layout, PixelFormat};
 use crate::capture::rate::{Meter, Pacer};
-use crate::capture::{Image, Next, Source, SourceError, is_whole_jpeg};
+use crate::capture::{Image, Next, Source, SourceError};
+use crate::jpeg;
 
 /// The longest wait before the caller is asked whether to go on.
 const NAP: Duration = Duration::from_millis(100);
@@ -167,7 +168,7 @@ fn flaw(shot: &Shot<'_>, layout: &Layout) -> Option<&'static str> {
     if shot.damaged {
         Some("the driver marks it as damaged")
     } else if layout.format == PixelFormat::Mjpg {
-        (!is_whole_jpeg(shot.bytes)).then_some("it is no whole JPEG")
+        (!jpeg::has_start_and_end(shot.bytes)).then_some("it is no whole JPEG")
     } else {
         (shot.bytes.is_empty() || shot.bytes.len() < layout.least_bytes())
             .then_some("it is shorter than its size needs")
