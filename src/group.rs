@@ -150,7 +150,15 @@ pub(crate) fn group_loop(
             }
         }
     }
-    // The last frame lasts as long as any other.
+    // The last frame lasts as long as any other, and frames that were lost at the end had their time, too.
+    if let StreamClock::Frames(_) = clock {
+        stream_end = stream_end.max(progress.stream_end());
+        while windows.end() < stream_end
+            && let Some(window) = windows.advance(windows.end())
+        {
+            close(&window, clock.now(window.end), &mut latencies);
+        }
+    }
     let now = clock.now(stream_end);
     if let Some(window) = windows.close(now.stream.max(stream_end)) {
         close(&window, now, &mut latencies);

@@ -72,8 +72,12 @@ pub(crate) struct Progress {
     pub(crate) replaced: Count,
     /// Frames that were left out to keep the board cool.
     pub(crate) left_out: Count,
+    /// Frames for which a file that is played in real time was read too slowly.
+    pub(crate) late: Count,
     /// How long the frames of published windows took.
     pub(crate) latency: Latencies,
+    /// Where a source that is played as fast as possible has ended, in microseconds of its own time.
+    stream_end: Count,
     paused: AtomicBool,
     /// Part of the frames that is taken, in thousandths.
     rate: AtomicU32,
@@ -92,6 +96,8 @@ impl Progress {
             broken: Count::default(),
             replaced: Count::default(),
             left_out: Count::default(),
+            late: Count::default(),
+            stream_end: Count::default(),
             latency: Latencies::default(),
             paused: AtomicBool::new(false),
             rate: AtomicU32::new(FULL),
@@ -122,6 +128,16 @@ impl Progress {
     pub(crate) fn silence(&self, stage: Stage) -> Duration {
         let last = self.beats[stage as usize].load(Relaxed);
         Duration::from_millis(self.now().saturating_sub(last))
+    }
+
+    /// Where the source has ended, lost frames at its end included; 0 before.
+    pub(crate) fn stream_end(&self) -> Duration {
+        Duration::from_micros(self.stream_end.get())
+    }
+
+    pub(crate) fn set_stream_end(&self, end: Duration) {
+        self.stream_end
+            .set(u64::try_from(end.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// Whether nobody may be looked at.

@@ -61,7 +61,7 @@ impl Others {
         });
         *self
             .files
-            .entry(ending.unwrap_or_else(|| "no ending".to_owned()))
+            .entry(ending.unwrap_or_else(|| "without an ending".to_owned()))
             .or_default() += 1;
     }
 
@@ -86,10 +86,16 @@ impl Others {
             1 => Some("a folder in it that is not looked into".to_owned()),
             count => Some(format!("{count} folders in it that are not looked into")),
         };
+        let advice = match count {
+            0 => "",
+            _ => {
+                " Convert other kinds (HEIC, WebP) to JPEG; JPEGs by another name need one of these endings."
+            }
+        };
         let what: Vec<String> = files.into_iter().chain(folders).collect();
         (!what.is_empty()).then(|| {
             format!(
-                "{}: affectd reads .{} directly in the folder. Convert other kinds (HEIC, WebP) to JPEG; JPEGs by another name need one of these endings.",
+                "{}: affectd reads .{} directly in the folder.{advice}",
                 what.join(" and "),
                 PICTURES.join(", .")
             )

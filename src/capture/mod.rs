@@ -117,6 +117,15 @@ impl SourceSettings {
         }
     }
 
+    /// How long its frames may be unusable before that is told.
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Files { .. } => Duration::from_secs(5),
+            Self::Camera(settings) => settings.frame_timeout,
+            Self::Pipe(settings) => settings.frame_timeout,
+        }
+    }
+
     /// The first wait before it is opened again, and the longest. A device that is back is noticed at once; a program
     /// that keeps ending is not started over and over.
     fn waits(&self) -> (Duration, Duration) {

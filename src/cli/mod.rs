@@ -84,6 +84,8 @@ impl ConfigFiles {
 #[repr(u8)]
 enum Exit {
     Usage = 64,
+    /// What was given is there, and nothing of it could be read.
+    Data = 65,
     NoInput = 66,
     Unavailable = 69,
     Software = 70,
@@ -119,7 +121,11 @@ impl From<SetupError> for Failure {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        Self::new(Exit::NoInput, error)
+        let exit = match error {
+            SourceError::NoThread { .. } => Exit::Unavailable,
+            _ => Exit::NoInput,
+        };
+        Self::new(exit, error)
     }
 }
 

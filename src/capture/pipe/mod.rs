@@ -153,6 +153,7 @@ impl Source for Pipe {
         if let Some(image) = self.buffer.newest(program) {
             let now = Instant::now();
             self.last_frame = now;
+            self.pacer.note(now - self.began);
             if self.pacer.take(now - self.began) {
                 return Ok(Next::Taken(image, now));
             }

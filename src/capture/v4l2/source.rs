@@ -135,13 +135,14 @@ impl<C: Camera> CameraSource<C> {
         let (epoch, layout) = (self.epoch, self.layout);
         for _ in 0..DRAIN {
             let Some(camera) = &mut self.camera else { break };
-            let (meter, pacer) = (&mut self.meter, &self.pacer);
+            let (meter, pacer) = (&mut self.meter, &mut self.pacer);
             let (broken, last_good) = (&mut self.broken, &mut self.last_good);
             let read = camera.read(&mut |shot| {
                 let now = Instant::now();
                 let taken = shot.age.and_then(|age| now.checked_sub(age)).unwrap_or(now);
                 let at = taken.saturating_duration_since(epoch);
                 meter.count(at);
+                pacer.note(at);
                 if let Some(why) = flaw(&shot, &layout) {
                     *broken = (broken.0 + 1, why);
                     return;
