@@ -149,7 +149,7 @@ fn a_video_is_read_through_ffmpeg_and_without_it_the_message_says_what_to_do() {
     std::fs::write(&video, "not a video").unwrap();
     let (code, _, said) = replay(&video);
     assert_eq!(code, Some(66));
-    assert!(said.contains("ffmpeg ended with"), "{said}");
+    assert!(said.contains("ffmpeg has ended with"), "{said}");
 }
 
 #[test]

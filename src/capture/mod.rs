@@ -120,9 +120,9 @@ impl SourceSettings {
     /// How long its frames may be unusable before that is told.
     fn patience(&self) -> Duration {
         match self {
-            Self::Files { .. } => Duration::from_secs(5),
-            Self::Camera(settings) => settings.frame_timeout,
-            Self::Pipe(settings) => settings.frame_timeout,
+            Self::Files { fps, .. } => patience(Duration::from_secs(5), *fps),
+            Self::Camera(settings) => patience(settings.frame_timeout, settings.wish.fps),
+            Self::Pipe(settings) => patience(settings.frame_timeout, settings.fps),
         }
     }
 
@@ -144,6 +144,12 @@ impl std::fmt::Display for SourceSettings {
             Self::Pipe(settings) => write!(out, "`{}`", settings.program()),
         }
     }
+}
+
+/// How long a source may give no frame: as long as is configured, but a source of `fps` frames per second that gives less
+/// than one in that time is not silent.
+fn patience(frame_timeout: Duration, fps: f64) -> Duration {
+    frame_timeout.max(Duration::from_secs_f64(2.5 / fps))
 }
 
 /// Whether `path` is that of a device, there or not.

@@ -3,6 +3,7 @@
 //! The command writes JPEGs one after the other, or raw frames of one size, to its standard output.
 
 mod error;
+mod shape;
 #[cfg(test)]
 mod tests;
 
@@ -12,9 +13,10 @@ use std::time::{Duration, Instant};
 use super::pixels::Layout;
 use super::program::{self, LINES, Program, ending};
 use super::rate::Pacer;
-use super::{Image, Next, Source, SourceError};
+use super::{Image, Next, Source, SourceError, patience};
 use crate::jpeg;
 pub(crate) use error::PipeError;
+use shape::{Found, ShapeWatch};
 
 /// Which command to run, and what it writes.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,27 +53,36 @@ pub(super) struct Pipe {
     buffer: Buffer,
     began: Instant,
     last_frame: Instant,
+    /// Bytes that came since.
+    since_then: u64,
     pacer: Pacer,
 }
 
 /// What was read and is no whole frame yet.
 enum Buffer {
     Jpegs(jpeg::Stream),
-    Raw(Layout, Vec<u8>),
+    Raw(Layout, Vec<u8>, ShapeWatch),
 }
 
 impl Buffer {
     fn new(output: Output) -> Self {
         match output {
             Output::Jpegs => Self::Jpegs(jpeg::Stream::default()),
-            Output::Raw(layout) => Self::Raw(layout, Vec::new()),
+            Output::Raw(layout) => Self::Raw(layout, Vec::new(), ShapeWatch::new(layout)),
         }
     }
 
-    fn push(&mut self, piece: &[u8]) {
+    /// Takes in what was read; what is wrong with it, if that is certain.
+    fn push(&mut self, piece: &[u8]) -> Option<Found> {
         match self {
-            Self::Jpegs(jpegs) => jpegs.push(piece),
-            Self::Raw(_, bytes) => bytes.extend_from_slice(piece),
+            Self::Jpegs(jpegs) => {
+                jpegs.push(piece);
+                None
+            }
+            Self::Raw(_, bytes, watch) => {
+                bytes.extend_from_slice(piece);
+                watch.push(piece)
+            }
         }
     }
 
@@ -84,7 +95,7 @@ impl Buffer {
                     bytes,
                     name: format!("a frame of {program}"),
                 }),
-            Self::Raw(layout, bytes) => {
+            Self::Raw(layout, bytes, _) => {
                 let size = layout.least_bytes();
                 let whole = bytes.len() / size.max(1) * size;
                 if whole == 0 {
@@ -98,6 +109,14 @@ impl Buffer {
                     bytes: frames,
                 })
             }
+        }
+    }
+
+    /// Whether its frames may be used.
+    fn lets_through(&self) -> bool {
+        match self {
+            Self::Jpegs(_) => true,
+            Self::Raw(.., watch) => watch.lets_through(),
         }
     }
 
@@ -120,11 +139,39 @@ impl Pipe {
             buffer: Buffer::new(settings.output),
             began: now,
             last_frame: now,
+            since_then: 0,
             pacer: Pacer::new(settings.fps),
             settings: settings.clone(),
         };
         log::debug!("The camera's command `{}` is started.", settings.program());
         Ok(pipe)
+    }
+
+    /// What is told of a command that writes something else than is configured.
+    fn wrong(&self, wrong: Found) -> PipeError {
+        let program = self.settings.program().to_owned();
+        let Output::Raw(layout) = self.settings.output else {
+            let last = self.program.last_words();
+            return PipeError::Foreign { program, last };
+        };
+        match wrong {
+            Found::Other(bytes, likely) => PipeError::Shape {
+                program,
+                bytes,
+                expected: format!(
+                    "{}×{} px in {}",
+                    layout.width,
+                    layout.height,
+                    layout.format.name()
+                ),
+                expected_bytes: layout.least_bytes(),
+                likely,
+            },
+            _ => PipeError::Jpegs {
+                program,
+                format: layout.format.name(),
+            },
+        }
     }
 
     fn ended(&mut self, how: Option<String>) -> PipeError {
@@ -142,31 +189,40 @@ impl Pipe {
 
 impl Source for Pipe {
     fn next(&mut self) -> Result<Next, SourceError> {
-        let patience = self.settings.frame_timeout;
-        match self.program.read() {
-            Ok(program::Output::Piece(piece)) => self.buffer.push(piece),
-            Ok(program::Output::Nothing) => {}
+        let patience = patience(self.settings.frame_timeout, self.settings.fps);
+        let wrong = match self.program.read() {
+            Ok(program::Output::Piece(piece)) => {
+                self.since_then += piece.len() as u64;
+                self.buffer.push(piece)
+            }
+            Ok(program::Output::Nothing) => None,
             Ok(program::Output::End) => return Err(self.ended(None).into()),
             Err(error) => return Err(self.ended(Some(format!("cannot be read: {error}"))).into()),
+        };
+        if let Some(wrong) = wrong {
+            return Err(self.wrong(wrong).into());
         }
         let program = self.settings.program();
         if let Some(image) = self.buffer.newest(program) {
             let now = Instant::now();
-            self.last_frame = now;
+            (self.last_frame, self.since_then) = (now, 0);
             self.pacer.note(now - self.began);
-            if self.pacer.take(now - self.began) {
+            if self.buffer.lets_through() && self.pacer.take(now - self.began) {
                 return Ok(Next::Taken(image, now));
             }
-        } else if self.buffer.is_too_large() {
-            let program = program.to_owned();
-            return Err(PipeError::Foreign { program }.into());
-        } else if self.last_frame.elapsed() > patience {
-            return Err(PipeError::Silent {
-                program: program.to_owned(),
-                patience,
-                last: self.program.last_words(),
-            }
-            .into());
+        } else if self.buffer.is_too_large() || self.last_frame.elapsed() > patience {
+            let (program, last) = (program.to_owned(), self.program.last_words());
+            // It is not silent, but what it says is no picture.
+            let is_foreign = matches!(self.buffer, Buffer::Jpegs(_)) && self.since_then > 0;
+            return Err(match is_foreign {
+                true => PipeError::Foreign { program, last }.into(),
+                false => PipeError::Silent {
+                    program,
+                    patience,
+                    last,
+                }
+                .into(),
+            });
         }
         Ok(Next::NotYet)
     }

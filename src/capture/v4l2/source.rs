@@ -6,7 +6,7 @@ use super::choose::Measured;
 use super::{Agreed, Camera, CameraError, CameraSettings, Fault, Mode, OLDEST, Shot, Step, choose};
 use crate::capture::pixels::{Layout, PixelFormat};
 use crate::capture::rate::{Meter, Pacer};
-use crate::capture::{Image, Next, Source, SourceError};
+use crate::capture::{Image, Next, Source, SourceError, patience};
 use crate::jpeg;
 
 /// The longest wait before the caller is asked whether to go on.
@@ -252,8 +252,11 @@ impl<C: Camera> Source for CameraSource<C> {
             self.pacer.take(taken.saturating_duration_since(self.epoch));
             Next::Taken(self.image(bytes), taken)
         });
-        if self.last_good.elapsed() > self.settings.frame_timeout {
-            let patience = self.settings.frame_timeout;
+        let patience = patience(
+            self.settings.frame_timeout,
+            self.mode.fps.min(self.settings.wish.fps),
+        );
+        if self.last_good.elapsed() > patience {
             return Err(self.error(Step::Read, Fault::Silent { patience }));
         }
         if !self.judged && self.meter.time() >= MEASURE {
