@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+mod audit;
 mod board;
 mod camera_state;
 mod capture;
@@ -15,12 +16,14 @@ mod golden;
 mod group;
 mod identity;
 mod jpeg;
+mod last_report;
 mod latency;
 mod pipeline;
 mod place;
 mod progress;
 mod publish;
 mod regular;
+mod room;
 mod setup;
 mod vision;
 

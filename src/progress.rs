@@ -60,7 +60,9 @@ pub(crate) struct Progress {
     origin: Instant,
     /// When each stage last came round, in milliseconds since `origin`.
     beats: [AtomicU64; 4],
-    /// Frames that vision looked at.
+    /// Frames that the source gave whole.
+    pub(crate) captured: Count,
+    /// Frames that vision looked at. How many these are depends on who is in them: never told while the camera runs.
     pub(crate) looked_at: Count,
     /// Frames that came broken from the camera.
     pub(crate) damaged: Count,
@@ -76,9 +78,12 @@ pub(crate) struct Progress {
     pub(crate) late: Count,
     /// How long the frames of published windows took.
     pub(crate) latency: Latencies,
-    /// Where a source that is played as fast as possible has ended, in microseconds of its own time.
-    stream_end: Count,
     paused: AtomicBool,
+    /// How often a pause began.
+    interruptions: Count,
+    /// Up to when a file was played, and when it last started again, in microseconds of the stream.
+    played: Count,
+    rewound: Count,
     /// Part of the frames that is taken, in thousandths.
     rate: AtomicU32,
     stop: Arc<AtomicBool>,
@@ -90,6 +95,7 @@ impl Progress {
         Self {
             origin: Instant::now(),
             beats: Default::default(),
+            captured: Count::default(),
             looked_at: Count::default(),
             damaged: Count::default(),
             read: Count::default(),
@@ -97,9 +103,11 @@ impl Progress {
             replaced: Count::default(),
             left_out: Count::default(),
             late: Count::default(),
-            stream_end: Count::default(),
             latency: Latencies::default(),
             paused: AtomicBool::new(false),
+            interruptions: Count::default(),
+            played: Count::default(),
+            rewound: Count::default(),
             rate: AtomicU32::new(FULL),
             stop,
         }
@@ -130,23 +138,40 @@ impl Progress {
         Duration::from_millis(self.now().saturating_sub(last))
     }
 
-    /// Where the source has ended, lost frames at its end included; 0 before.
-    pub(crate) fn stream_end(&self) -> Duration {
-        Duration::from_micros(self.stream_end.get())
-    }
-
-    pub(crate) fn set_stream_end(&self, end: Duration) {
-        self.stream_end
-            .set(u64::try_from(end.as_micros()).unwrap_or(u64::MAX));
-    }
-
     /// Whether nobody may be looked at.
     pub(crate) fn is_paused(&self) -> bool {
         self.paused.load(Relaxed)
     }
 
     pub(crate) fn set_paused(&self, paused: bool) {
-        self.paused.store(paused, Relaxed);
+        if !self.paused.swap(paused, Relaxed) && paused {
+            self.interruptions.add_one();
+        }
+    }
+
+    /// How often a pause began: whoever follows people must begin anew.
+    pub(crate) fn interruptions(&self) -> u64 {
+        self.interruptions.get()
+    }
+
+    /// Up to when of the stream a file was played, pictures that could not be read included.
+    pub(crate) fn played(&self) -> Duration {
+        Duration::from_micros(self.played.get())
+    }
+
+    pub(crate) fn set_played(&self, until: Duration) {
+        self.played
+            .set(u64::try_from(until.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// When of the stream a recording last started again; 0 if it never did.
+    pub(crate) fn rewound(&self) -> Duration {
+        Duration::from_micros(self.rewound.get())
+    }
+
+    pub(crate) fn set_rewound(&self, at: Duration) {
+        self.rewound
+            .set(u64::try_from(at.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// The part of the frames that is taken, 0..1.

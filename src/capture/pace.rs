@@ -101,9 +101,6 @@ pub(crate) fn capture_loop(
             break Ok(());
         }
     };
-    if !pace.realtime {
-        progress.set_stream_end(player.time());
-    }
     mailbox.close();
     result
 }
@@ -148,11 +145,13 @@ impl Player<'_> {
             match source.next() {
                 Ok(Next::Picture(image)) => {
                     self.gave = true;
+                    self.progress.captured.add_one();
                     given_in_this_round = true;
                     self.give(image, tell);
                 }
                 Ok(Next::Taken(image, taken)) => {
                     self.gave = true;
+                    self.progress.captured.add_one();
                     self.number += 1;
                     if self.progress.takes(self.number) {
                         let at = taken.saturating_duration_since(self.origin);
@@ -172,11 +171,13 @@ impl Player<'_> {
                 Ok(Next::End) if self.pace.repeat && given_in_this_round => {
                     given_in_this_round = false;
                     source.rewind()?;
+                    self.progress.set_rewound(self.time());
                 }
                 Ok(Next::End) => break,
                 Err(error) if error.is_one_picture() => {
                     self.number += 1;
                     self.progress.damaged.add_one();
+                    self.progress.set_played(self.time());
                     tell(CaptureEvent::Trouble(error));
                 }
                 Err(error) => return Err(error),
@@ -207,6 +208,7 @@ impl Player<'_> {
         }
         let at = self.time();
         self.number += 1;
+        self.progress.set_played(self.time());
         if !self.progress.takes(self.number) {
             return;
         }

@@ -46,6 +46,13 @@ impl<'a> Picture<'a> {
     pub fn height(&self) -> usize {
         self.height
     }
+
+    /// Grey level of a pixel, the mean of its three channels, 0..=255. The pixel must be in the picture.
+    pub(crate) fn grey(&self, x: usize, y: usize) -> f32 {
+        let at = (y * self.width + x) * 3;
+        let sum: u16 = self.rgb[at..at + 3].iter().copied().map(u16::from).sum();
+        f32::from(sum) / 3.0
+    }
 }
 
 /// A network's input tensor, `[height, width, channels]`, to be filled.

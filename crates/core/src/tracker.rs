@@ -1,16 +1,17 @@
 //! Follows faces from frame to frame by the overlap of their boxes, with a short memory.
 //!
-//! A track is "the same person" for as long as one window. Its identity is a random number that says
-//! nothing about the face, and is drawn anew when the window ends ([`Tracker::end_window`]): nothing that
-//! could link a person across windows leaves this module, but one bit, *carried*, which the privacy gate
-//! needs to see how far two groups differ.
+//! A track is one face that is followed without a break. Its name is a random number that says nothing about the face and
+//! is drawn anew from time to time ([`Tracker::rename`]); the old name goes along with the new one, so that the privacy
+//! gate can tell until the next report whether two groups are the same. How sure a track is of being one person, the gate
+//! decides ([`crate::attendance`]).
 
 use std::time::Duration;
 
 use crate::geometry::Rect;
+use crate::liveness::Liveness;
 use crate::random::Random;
 
-/// A person's name for one window: a random number.
+/// A track's name: a random number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackId(pub u64);
 
@@ -21,19 +22,17 @@ pub struct TrackSettings {
     pub iou: f32,
     /// How long a track waits unseen before it is forgotten.
     pub memory: Duration,
-    /// In how many frames of a window a track must have been seen to count as a person. 1 for stills.
-    pub confirm_frames: u32,
 }
 
-/// One person, as far as the tracker can tell.
+/// One face that is followed without a break.
 #[derive(Debug, Clone)]
 pub struct Track {
     id: TrackId,
+    before: Option<TrackId>,
     rect: Rect,
     last_seen: Duration,
-    frames_in_window: u32,
-    known_in_window: bool,
-    carried: bool,
+    /// Whether the face lives.
+    pub liveness: Liveness,
     /// When the next classification is due.
     pub(crate) due: Duration,
     /// When the last classification was.
@@ -41,10 +40,16 @@ pub struct Track {
 }
 
 impl Track {
-    /// The identity in this window.
+    /// The present name.
     #[must_use]
     pub fn id(&self) -> TrackId {
         self.id
+    }
+
+    /// The name before the present one.
+    #[must_use]
+    pub fn before(&self) -> Option<TrackId> {
+        self.before
     }
 
     /// Where the face was last seen.
@@ -53,15 +58,10 @@ impl Track {
         &self.rect
     }
 
-    /// Whether this person's expression was part of the previous window.
+    /// How long before `at` the last classification was attempted; `None` if never.
     #[must_use]
-    pub fn carried(&self) -> bool {
-        self.carried
-    }
-
-    /// Notes that the expression was read with confidence in this window.
-    pub fn note_known(&mut self) {
-        self.known_in_window = true;
+    pub fn since_read(&self, at: Duration) -> Option<Duration> {
+        self.last_read.map(|read| at.saturating_sub(read))
     }
 }
 
@@ -101,11 +101,10 @@ impl Tracker {
             {
                 self.tracks.push(Track {
                     id: TrackId(random()),
+                    before: None,
                     rect: *face,
                     last_seen: at,
-                    frames_in_window: 1,
-                    known_in_window: false,
-                    carried: false,
+                    liveness: Liveness::default(),
                     due: at,
                     last_read: None,
                 });
@@ -138,7 +137,6 @@ impl Tracker {
             let track = &mut self.tracks[t];
             track.rect = faces[f];
             track.last_seen = at;
-            track.frames_in_window += 1;
             next += 1;
             let mut kept = next;
             for i in next..self.pairs.len() {
@@ -152,13 +150,10 @@ impl Tracker {
         }
     }
 
-    /// Ends the window: every track gets a new random identity and keeps only whether it contributed.
-    pub fn end_window(&mut self, random: Random<'_>) {
+    /// Gives every track a new random name; the one before goes along.
+    pub fn rename(&mut self, random: Random<'_>) {
         for track in &mut self.tracks {
-            track.id = TrackId(random());
-            track.carried = track.known_in_window && track.frames_in_window >= self.settings.confirm_frames;
-            track.known_in_window = false;
-            track.frames_in_window = 0;
+            track.before = Some(std::mem::replace(&mut track.id, TrackId(random())));
         }
     }
 }
@@ -171,7 +166,6 @@ mod tests {
     const SETTINGS: TrackSettings = TrackSettings {
         iou: 0.3,
         memory: Duration::from_secs(1),
-        confirm_frames: 2,
     };
 
     fn at(ms: u64) -> Duration {
@@ -225,30 +219,15 @@ mod tests {
     }
 
     #[test]
-    fn identities_are_gone_with_the_window() {
+    fn a_new_name_says_nothing_of_the_old_one_but_carries_it() {
         let mut random = seeded(4);
         let mut tracker = Tracker::new(SETTINGS);
-        let first = ids(&mut tracker, 0, &[face(0.0)], &mut random);
-        ids(&mut tracker, 100, &[face(0.0)], &mut random);
-        tracker.end_window(&mut random);
-        let second = ids(&mut tracker, 200, &[face(0.0)], &mut random);
-        assert_ne!(first, second);
-    }
-
-    #[test]
-    fn only_a_confirmed_and_read_track_is_carried() {
-        for (frames, known, expected) in [(2, true, true), (1, true, false), (2, false, false)] {
-            let mut random = seeded(5);
-            let mut tracker = Tracker::new(SETTINGS);
-            for frame in 0..frames {
-                let (tracks, _) = tracker.update(at(frame * 100), &[face(0.0)], &mut random);
-                if known {
-                    tracks[0].note_known();
-                }
-            }
-            tracker.end_window(&mut random);
-            let (tracks, _) = tracker.update(at(300), &[face(0.0)], &mut random);
-            assert_eq!(tracks[0].carried(), expected, "{frames} frames, known: {known}");
-        }
+        let first = ids(&mut tracker, 0, &[face(0.0)], &mut random)[0];
+        tracker.rename(&mut random);
+        let (tracks, _) = tracker.update(at(200), &[face(0.0), face(90.0)], &mut random);
+        let of = |rect: Rect| tracks.iter().find(|track| *track.rect() == rect).unwrap();
+        assert_ne!(of(face(0.0)).id(), first);
+        assert_eq!(of(face(0.0)).before(), Some(first));
+        assert_eq!(of(face(90.0)).before(), None, "who is new was nobody before");
     }
 }

@@ -235,7 +235,7 @@ mod tests {
     fn watched(configured: Layout, written: &Layout, noise: u64) -> (ShapeWatch, Option<Found>) {
         let mut watch = ShapeWatch::new(configured);
         let mut last = None;
-        for number in 0..10 {
+        for number in 0..12 {
             for piece in scene(written, number, noise).chunks(4096) {
                 last = last.or(watch.push(piece));
             }
