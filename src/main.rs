@@ -10,6 +10,7 @@ mod capture;
 mod cli;
 mod clock;
 mod config;
+mod count;
 mod daemon;
 mod delegate;
 mod golden;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::count::Count;
 use crate::latency::Latencies;
 
 /// Full frame rate, in thousandths.
@@ -29,28 +30,6 @@ impl Stage {
             Self::Group => "group",
             Self::Publish => "publish",
         }
-    }
-}
-
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
-
-impl Count {
-    pub(crate) fn add_one(&self) {
-        self.add(1);
-    }
-
-    pub(crate) fn add(&self, more: u64) {
-        self.0.fetch_add(more, Relaxed);
-    }
-
-    pub(crate) fn set(&self, count: u64) {
-        self.0.store(count, Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Relaxed)
     }
 }
 

@@ -57,6 +57,11 @@ impl SourceError {
         matches!(self, Self::Picture { .. })
     }
 
+    /// Whether it stays so until the daemon is started anew: waiting is of no use.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(self, Self::Camera(error) if error.is_final())
+    }
+
     /// The state in which this leaves the source.
     pub(crate) fn state(&self) -> CameraStateWord {
         match self {

@@ -85,7 +85,7 @@ pub(crate) fn capture_loop(
             .open(again)
             .and_then(|mut source| player.play(source.as_mut(), &mut tell));
         match played {
-            Err(error) if pace.wait_for_source && !player.stopping() => {
+            Err(error) if pace.wait_for_source && !error.is_final() && !player.stopping() => {
                 tell(CaptureEvent::Trouble(error));
                 if began.elapsed() > STEADY {
                     wait = first_wait;

@@ -449,6 +449,18 @@ fn a_mode_without_bandwidth_or_too_slow_gives_way_to_another() {
 }
 
 #[test]
+fn a_stream_that_could_not_be_stopped_ends_the_waiting() {
+    let error = |cause: std::io::Error| CameraError {
+        path: "x".into(),
+        step: Step::Open,
+        fault: Fault::System(cause),
+    };
+    assert!(error(std::io::Error::other(STUCK)).is_final());
+    assert!(!error(std::io::Error::other("something else")).is_final());
+    assert!(!error(Errno::BUSY.into()).is_final());
+}
+
+#[test]
 fn losing_a_camera_and_not_finding_it_again_is_one_event() {
     let error = |step, errno: Errno| CameraError {
         path: "x".into(),
