@@ -256,10 +256,9 @@ impl Player<'_> {
         }
     }
 
-    /// Tells what vision makes of the frames: a source streams if they can be looked at. Played as fast as possible, each
-    /// picture is told of by itself.
+    /// Tells what vision makes of the frames: a source streams if they can be looked at.
     fn heed_verdict(&mut self, tell: &mut impl FnMut(CaptureEvent)) {
-        if !self.gave || !self.pace.realtime {
+        if !self.gave {
             return;
         }
         let patience = self.source.patience();
