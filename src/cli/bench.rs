@@ -1,5 +1,6 @@
 //! `affectd bench`: what every stage costs on this machine, beside what the bare network costs.
 
+use std::fmt::{self, Display, Formatter};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::place;
 use crate::setup::Setup;
 use crate::vision::{Decoder, Vision};
+use crate::{jpeg, regular};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -64,6 +66,73 @@ struct BenchReport {
     /// Median CPU time of a whole frame by decode + detector invoke + faces × classifier invoke.
     frame_by_parts: f64,
     resident_kib: u64,
+    board: Conclusion,
+}
+
+/// What the times mean for a camera, if nothing else runs.
+#[derive(Debug, Serialize)]
+struct Conclusion {
+    /// Frames per second that nine of ten frames keep up with, by the number of faces in them, all of which are read.
+    frames_per_second: Vec<Rate>,
+    /// `[camera] fps`.
+    configured_fps: f64,
+    /// How many faces there may be in every frame at that rate; null if it is not kept up with even without one.
+    most_faces: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rate {
+    faces: usize,
+    fps: f64,
+}
+
+impl Conclusion {
+    /// From the times of a frame with `faces` faces, and what each of these takes of it, in milliseconds.
+    fn new(frame_ms: f64, faces: usize, face_ms: f64, configured_fps: f64) -> Self {
+        let without = (frame_ms - faces as f64 * face_ms).max(0.0);
+        let mut counts = vec![faces, 20, 60];
+        counts.retain(|count| *count >= faces);
+        counts.dedup();
+        let rate = |faces: usize| Rate {
+            faces,
+            fps: (10_000.0 / (without + faces as f64 * face_ms)).round() / 10.0,
+        };
+        let left = 1000.0 / configured_fps - without;
+        Self {
+            frames_per_second: counts.into_iter().map(rate).collect(),
+            configured_fps,
+            most_faces: (left >= 0.0).then(|| (left / face_ms) as usize),
+        }
+    }
+}
+
+impl Display for Conclusion {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        let rates = self.frames_per_second.iter();
+        let rates: Vec<String> = rates
+            .map(|rate| format!("{} with {} faces", rate.fps, rate.faces))
+            .collect();
+        let fps = self.configured_fps;
+        writeln!(
+            out,
+            "This board: frames per second, each face read: {}.",
+            rates.join(", ")
+        )?;
+        match self.most_faces {
+            Some(0) => write!(
+                out,
+                "[camera] fps = {fps} is kept up with only while nobody is there: set less."
+            ),
+            Some(most) => write!(
+                out,
+                "[camera] fps = {fps} is kept up with while up to {most} faces are in every frame."
+            ),
+            None => write!(
+                out,
+                "[camera] fps = {fps} is more than it can: set less, or a smaller picture."
+            ),
+        }
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -82,8 +151,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(frames) = arguments.soak {
         return soak(&mut vision, &bytes, frames);
     }
-    let report =
-        measure(&mut vision, &bytes, arguments).map_err(|error| Failure::new(Exit::Software, error))?;
+    let report = measure(&mut vision, &bytes, arguments, config.camera.fps)
+        .map_err(|error| Failure::new(Exit::Software, error))?;
     if arguments.json {
         print(format_args!(
             "{:#}",
@@ -98,7 +167,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// The bytes of the picture to work on.
 fn picture(arguments: &Arguments, vision: &mut Vision) -> Result<Vec<u8>, Failure> {
     if let Some(path) = &arguments.image {
-        return std::fs::read(path).map_err(|e| {
+        return regular::read(path, jpeg::LARGEST).map_err(|e| {
             Failure::new(
                 Exit::NoInput,
                 anyhow::anyhow!("The picture `{}` cannot be read: {e}.", path.display()),
@@ -177,7 +246,12 @@ fn cpu_ms() -> f64 {
     time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
 }
 
-fn measure(vision: &mut Vision, bytes: &[u8], arguments: &Arguments) -> anyhow::Result<BenchReport> {
+fn measure(
+    vision: &mut Vision,
+    bytes: &[u8],
+    arguments: &Arguments,
+    fps: f64,
+) -> anyhow::Result<BenchReport> {
     anyhow::ensure!(arguments.rounds > 0, "--rounds must be at least 1.");
     let mut own = Decoder::default();
     let (width, height, rgb) = own.decode(encoded(bytes))?;
@@ -261,6 +335,12 @@ fn measure(vision: &mut Vision, bytes: &[u8], arguments: &Arguments) -> anyhow::
             frame.stage("whole frame"),
         ],
         resident_kib: resident_kib(),
+        board: Conclusion::new(
+            Spread::of(&frame.wall).p90,
+            count,
+            Spread::of(&both.wall).median,
+            fps,
+        ),
     })
 }
 
@@ -295,9 +375,10 @@ fn print_table(report: &BenchReport) -> std::io::Result<()> {
         report.frame_by_parts
     ))?;
     print(format_args!(
-        "resident memory                                    {} KiB",
+        "resident memory                                    {} KiB\n",
         report.resident_kib
-    ))
+    ))?;
+    print(&report.board)
 }
 
 /// Looks at the same picture again and again, as the daemon would, and watches the memory.
@@ -329,4 +410,30 @@ fn resident_kib() -> u64 {
     line.and_then(|rest| rest.split_whitespace().next())
         .and_then(|kib| kib.parse().ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_become_frames_per_second_and_faces() {
+        // 20 ms without a face and 2 ms for each.
+        let board = Conclusion::new(30.0, 5, 2.0, 10.0);
+        let rates: Vec<_> = board.frames_per_second.iter().map(|r| (r.faces, r.fps)).collect();
+        assert_eq!(rates, [(5, 33.3), (20, 16.7), (60, 7.1)]);
+        assert_eq!(board.most_faces, Some(40));
+        assert!(
+            board
+                .to_string()
+                .contains("33.3 with 5 faces, 16.7 with 20 faces, 7.1 with 60 faces")
+        );
+        assert!(
+            board
+                .to_string()
+                .contains("fps = 10 is kept up with while up to 40 faces")
+        );
+        assert_eq!(Conclusion::new(30.0, 5, 2.0, 49.0).most_faces, Some(0));
+        assert_eq!(Conclusion::new(30.0, 5, 2.0, 60.0).most_faces, None);
+    }
 }
