@@ -342,6 +342,26 @@ fn check_finds_what_is_missing() {
 }
 
 #[test]
+fn check_looks_at_a_first_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, picture) = (folder.path().join("affectd.toml"), folder.path().join("a.jpg"));
+    let whole = image("five_friends.jpg");
+    std::fs::write(&picture, [&whole[..60_000], &[0xFF, 0xD9]].concat()).unwrap();
+    let clip = root().join("tests/data/clip.mjpeg").display().to_string();
+    std::fs::write(
+        &path,
+        clip_config(1, "").replace(&clip, &picture.display().to_string()),
+    )
+    .unwrap();
+    let output = affectd_output(&["check", "-c", path.to_str().unwrap()]);
+    let said = stdout(&output);
+    assert!(
+        said.contains("error   source: ") && said.contains("is damaged"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_wrong_command_line_is_a_usage_error() {
     assert_eq!(affectd_output(&["dance"]).status.code(), Some(64));
     assert_eq!(affectd_output(&["replay"]).status.code(), Some(64));

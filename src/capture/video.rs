@@ -9,6 +9,9 @@ use super::program::{self, Program, ending};
 use super::{Image, Next, Source, SourceError};
 use crate::regular;
 
+/// So many naps of ffmpeg in a row are its end: half a minute.
+const MOST_NAPS: u32 = 300;
+
 /// A running ffmpeg.
 pub(super) struct Video {
     path: PathBuf,
@@ -18,6 +21,8 @@ pub(super) struct Video {
     /// Pictures that are complete and not given yet.
     ready: VecDeque<Image>,
     gave: bool,
+    /// How often in a row ffmpeg gave nothing.
+    naps: u32,
 }
 
 impl Video {
@@ -45,6 +50,7 @@ impl Video {
             ppms: Ppms::default(),
             ready: VecDeque::new(),
             gave: false,
+            naps: 0,
         })
     }
 
@@ -77,10 +83,19 @@ impl Source for Video {
         }
         let piece = match self.ffmpeg.read() {
             Ok(program::Output::Piece(piece)) => piece,
-            Ok(program::Output::Nothing) => return Ok(Next::NotYet),
+            Ok(program::Output::Nothing) => {
+                self.naps += 1;
+                return match self.naps {
+                    MOST_NAPS.. => {
+                        Err(self.broken(format!("ffmpeg gives nothing; {}", self.ffmpeg.last_words())))
+                    }
+                    _ => Ok(Next::NotYet),
+                };
+            }
             Ok(program::Output::End) => return self.end(),
             Err(error) => return Err(self.broken(error)),
         };
+        self.naps = 0;
         let mut pictures = Vec::new();
         if let Err(error) = self.ppms.push(piece, &mut pictures) {
             return Err(self.broken(error));

@@ -9,6 +9,7 @@ use crate::board::{Sysfs, open_pins};
 use crate::capture::Next;
 use crate::config::Config;
 use crate::setup::{self, Setup, device, names};
+use crate::vision::Decoder;
 
 /// How long the broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -90,7 +91,10 @@ fn source(config: &Config) -> anyhow::Result<String> {
     loop {
         // A live source that stays silent ends this with its own error.
         match source.next()? {
-            Next::Picture(_) | Next::Taken(..) => return Ok(format!("{settings} gives pictures")),
+            Next::Picture(image) | Next::Taken(image, _) => {
+                Decoder::default().decode(image)?;
+                return Ok(format!("{settings} gives pictures"));
+            }
             Next::Broken(..) | Next::NotYet => {}
             Next::End => anyhow::bail!("{settings} gives no picture."),
         }

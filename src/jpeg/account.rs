@@ -2,7 +2,7 @@
 //!
 //! A JPEG has no checksum, and a decoder makes a picture of whatever it gets: grey below a hole, rubbish behind one. But
 //! a scan has as many blocks as the size says, its marks are numbered, its codes leave gaps, and a block cannot be
-//! brighter than white. So most damages show; how many is in docs/decisions/0020. Bytes before a mark that belong to no
+//! brighter than white. So most damages show; how many is in docs/decisions/0024. Bytes before a mark that belong to no
 //! block are let through: some cameras send them.
 
 use super::codes::{Bits, Stop};

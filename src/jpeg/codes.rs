@@ -87,6 +87,13 @@ impl<'a> Bits<'a> {
     }
 
     fn fill(&mut self) {
+        while self.count <= 32
+            && let Some(&[a, b, c, d]) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk)
+            && ![a, b, c, d].contains(&0xFF)
+        {
+            self.held = self.held << 32 | u64::from(u32::from_be_bytes([a, b, c, d]));
+            (self.at, self.count) = (self.at + 4, self.count + 32);
+        }
         while self.count <= 48 {
             let (byte, length) = match self.bytes.get(self.at..) {
                 // A 0xFF among the pixels is followed by a 0 of which nothing is told.

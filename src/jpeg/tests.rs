@@ -1,6 +1,7 @@
 //! Whole pictures of every way of coding pass, and damaged ones are found: a generator of damages says how many.
 
 use std::path::Path;
+use std::time::Instant;
 
 use image::ImageDecoder;
 use image::codecs::jpeg::JpegDecoder;
@@ -226,7 +227,7 @@ fn changed(whole: &[u8], damaged: &[u8]) -> f64 {
 }
 
 /// How many of the damaged pictures are found. `AFFECTD_DAMAGES=2000 cargo test --release damages -- --nocapture` gives
-/// the numbers of docs/decisions/0020.
+/// the numbers of docs/decisions/0024.
 #[test]
 fn damages_are_found_at_the_stated_rates() {
     let rounds = std::env::var("AFFECTD_DAMAGES").map_or(60, |rounds| rounds.parse().unwrap());
@@ -269,4 +270,17 @@ fn damages_are_found_at_the_stated_rates() {
         in_all = (in_all.0 + found, in_all.1 + rounds);
     }
     println!("in all {:.1} %", 100.0 * in_all.0 as f64 / in_all.1 as f64);
+    let time = |work: &dyn Fn(&[u8]) -> bool| {
+        let began = Instant::now();
+        assert!(pictures.iter().all(|jpeg| work(jpeg)));
+        began.elapsed().as_secs_f64()
+    };
+    let (walk, decoding) = (
+        time(&|jpeg| account(jpeg).is_ok()),
+        time(&|jpeg| decoded(jpeg).is_some()),
+    );
+    println!(
+        "going over a picture takes {:.2} of what decoding it takes",
+        walk / decoding
+    );
 }
