@@ -96,6 +96,8 @@ impl Vision {
                 .filter(|rect| visible(rect) && !masked(rect)),
         );
 
+        self.tracker
+            .watch(|surroundings, face| surroundings.look(&picture, face));
         let (tracks, present) = self.tracker.update(at, &self.rects, &mut self.random);
         let tracks = &mut tracks[..present];
         let (chosen, skipped) = self.sampling.choose(at, tracks);

@@ -11,7 +11,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use crate::expression::{EXPRESSIONS, Scores};
+use crate::expression::EXPRESSIONS;
 use crate::geometry::Rect;
 use crate::tracker::TrackId;
 use crate::window::{Reading, SeenFace};
@@ -22,8 +22,15 @@ const SPEED: f32 = 12.5;
 const SLACK: f32 = 1.0;
 /// By which factor boxes of a face that keeps its distance may differ, and by how much more for each second.
 const SIZE_SLACK: f32 = 1.3;
-/// Whoever was seen to walk out of the picture may have turned round and come back within this time, at the same edge.
+/// Whoever was seen to walk away may come back within this time, where he went or where he must be by now; after it, who
+/// walks up is taken for somebody else. Whoever was not seen to walk away may be anybody who comes later.
 const TURN_ROUND: Duration = Duration::from_secs(5);
+/// How far from where he went somebody comes back, in widths of a face.
+const TURNED: f32 = 3.0;
+/// How fast somebody moves who walks, at least, in widths of a face per second.
+const WALK: f32 = 1.0;
+/// The shortest time over which that can be told.
+const WALK_SEEN: Duration = Duration::from_millis(300);
 /// Stays that ended longer ago cannot matter any more: no comparison looks back further.
 const FORGET: Duration = Duration::from_secs(660);
 /// More stays than these since the last report are not kept apart any more.
@@ -43,17 +50,16 @@ pub(crate) struct Stay {
     first: Sight,
     last: Sight,
     /// Where it was within a second of its first sight, and about a second before its last.
-    early: Rect,
+    early: Sight,
     late: [Sight; 2],
     /// Width and height of the frame.
     size: (f32, f32),
     /// Counted frames of the open window in which it was seen.
     pub(crate) frames: u32,
-    /// Readings of the open window: how many, how many confident ones, and the sums of their scores.
+    /// Readings of the open window: how many, how many confident ones, and the sum of their scores.
     pub(crate) read: u32,
     pub(crate) confident: u32,
     pub(crate) sum: [f64; EXPRESSIONS],
-    pub(crate) sum_confident: [f64; EXPRESSIONS],
     /// The last reading.
     pub(crate) latest: Option<Reading>,
 }
@@ -65,14 +71,13 @@ impl Stay {
             name,
             first: sight,
             last: sight,
-            early: rect,
+            early: sight,
             late: [sight; 2],
             size,
             frames: 0,
             read: 0,
             confident: 0,
             sum: [0.0; EXPRESSIONS],
-            sum_confident: [0.0; EXPRESSIONS],
             latest: None,
         }
     }
@@ -82,10 +87,22 @@ impl Stay {
         self.last = Sight { at, rect };
         self.size = size;
         if at.saturating_sub(self.first.at) <= SECOND {
-            self.early = rect;
+            self.early = self.last;
         }
         if at.saturating_sub(self.late[1].at) >= SECOND {
             self.late = [self.late[1], self.last];
+        }
+    }
+
+    /// Where it would be so many seconds after its end, had it gone on.
+    fn expected(&self, seconds: f32) -> Rect {
+        let (from, to) = (&self.late[0], &self.last);
+        let time = to.at.saturating_sub(from.at).as_secs_f32().max(0.1);
+        let by = |from: f32, to: f32| to + (to - from) / time * seconds;
+        Rect {
+            x: by(from.rect.x, to.rect.x),
+            y: by(from.rect.y, to.rect.y),
+            ..to.rect
         }
     }
 
@@ -93,27 +110,23 @@ impl Stay {
         let scores = reading.scores.map(f64::from);
         self.read += 1;
         add(&mut self.sum, &scores);
-        if reading.confident {
-            self.confident += 1;
-            add(&mut self.sum_confident, &scores);
-        }
+        self.confident += u32::from(reading.confident);
         self.latest = Some(reading);
     }
 
     fn begin_window(&mut self) {
         (self.frames, self.read, self.confident) = (0, 0, 0);
         self.sum = [0.0; EXPRESSIONS];
-        self.sum_confident = [0.0; EXPRESSIONS];
     }
 
-    /// Whether it was seen to walk out of the picture: it ended at an edge, towards which it had moved.
-    fn walked_out(&self) -> bool {
-        passes_edge(&self.late[0].rect, &self.last.rect, self.size)
+    /// Whether it was seen to walk away: it ended in motion, or at an edge towards which it had moved.
+    fn walked_off(&self) -> bool {
+        passes_edge(&self.late[0].rect, &self.last.rect, self.size) || is_walk(&self.late[0], &self.last)
     }
 
-    /// Whether it was seen to walk into the picture.
-    fn walked_in(&self) -> bool {
-        passes_edge(&self.early, &self.first.rect, self.size)
+    /// Whether it was seen to walk up: it began in motion, or came from an edge.
+    fn walked_up(&self) -> bool {
+        passes_edge(&self.early.rect, &self.first.rect, self.size) || is_walk(&self.first, &self.early)
     }
 
     /// Whether whoever ended this stay could be who began `later`.
@@ -123,14 +136,26 @@ impl Stay {
         }
         let gap = later.first.at - self.last.at;
         let width = self.last.rect.w.max(later.first.rect.w).max(1.0);
-        let distance = distance(&self.last.rect, &later.first.rect) / width;
+        let distance = self.last.rect.distance(&later.first.rect) / width;
         let ratio = size_ratio(&self.last.rect, &later.first.rect);
-        if self.walked_out() && later.walked_in() {
-            return gap <= TURN_ROUND && distance <= 3.0 * SLACK && ratio <= SIZE_SLACK;
-        }
         let seconds = gap.as_secs_f32();
+        if self.walked_off() && later.walked_up() {
+            // He has turned round, or gone on unseen.
+            let back = distance <= TURNED * SLACK;
+            let on = self.expected(seconds).distance(&later.first.rect) / width;
+            return gap <= TURN_ROUND
+                && ratio <= SIZE_SLACK + seconds
+                && (back || on <= SLACK + 2.0 * seconds);
+        }
         distance <= SLACK + SPEED * seconds && ratio <= SIZE_SLACK + seconds
     }
+}
+
+/// Whether a face has moved from one sight to the next as somebody does who walks.
+fn is_walk(from: &Sight, to: &Sight) -> bool {
+    let time = to.at.saturating_sub(from.at);
+    let width = from.rect.w.max(to.rect.w).max(1.0);
+    time >= WALK_SEEN && from.rect.distance(&to.rect) / width >= WALK * time.as_secs_f32()
 }
 
 fn add(sums: &mut [f64; EXPRESSIONS], more: &[f64; EXPRESSIONS]) {
@@ -150,11 +175,6 @@ fn passes_edge(inner: &Rect, outer: &Rect, size: (f32, f32)) -> bool {
     edges
         .iter()
         .any(|(outer, inner)| *outer <= near && inner - outer >= far)
-}
-
-fn distance(a: &Rect, b: &Rect) -> f32 {
-    let ((ax, ay), (bx, by)) = (a.centre(), b.centre());
-    (ax - bx).hypot(ay - by)
 }
 
 fn size_ratio(a: &Rect, b: &Rect) -> f32 {
@@ -185,6 +205,12 @@ pub(crate) struct Attendance {
     names: HashMap<TrackId, usize>,
     /// Whether there were more stays than can be kept apart.
     overflowed: bool,
+    /// Whether every stay is all of one person, as nowhere but in simulations.
+    #[cfg(feature = "attack")]
+    pub(crate) perfect: bool,
+    /// What windows counted that were held, by stay.
+    #[cfg(feature = "attack")]
+    aside: HashMap<usize, Stay>,
 }
 
 impl Attendance {
@@ -210,6 +236,25 @@ impl Attendance {
         Some(self.stays.len() - 1)
     }
 
+    /// Keeps what the window has counted, as an attack shows that must not be.
+    #[cfg(feature = "attack")]
+    pub(crate) fn put_aside(&mut self) {
+        self.take_back();
+        self.aside = self.stays.iter().cloned().enumerate().collect();
+    }
+
+    /// Adds what was put aside to the open window.
+    #[cfg(feature = "attack")]
+    pub(crate) fn take_back(&mut self) {
+        for (place, before) in self.aside.drain() {
+            let stay = &mut self.stays[place];
+            stay.frames += before.frames;
+            stay.read += before.read;
+            stay.confident += before.confident;
+            add(&mut stay.sum, &before.sum);
+        }
+    }
+
     pub(crate) fn stay(&self, place: usize) -> &Stay {
         &self.stays[place]
     }
@@ -225,7 +270,9 @@ impl Attendance {
 
     /// Forgets everybody.
     pub(crate) fn clear(&mut self) {
-        *self = Self::default();
+        self.stays.clear();
+        self.names.clear();
+        self.overflowed = false;
     }
 
     /// Ends a window: forgets what it counted, and every stay that ended before `before` and is not in `kept`, whose
@@ -260,10 +307,10 @@ impl Attendance {
         for (i, a) in stays.iter().enumerate() {
             for (j, b) in stays.iter().enumerate().skip(i + 1) {
                 let (a, b) = (&self.stays[*a], &self.stays[*b]);
-                if a.could_become(b) {
+                if self.could_become(a, b) {
                     let gap = (b.first.at - a.last.at).as_secs_f32();
                     let width = a.last.rect.w.max(1.0);
-                    pairs.push((distance(&a.last.rect, &b.first.rect) / width + gap, i, j));
+                    pairs.push((a.last.rect.distance(&b.first.rect) / width + gap, i, j));
                 }
             }
         }
@@ -329,6 +376,14 @@ impl Attendance {
             .count()
     }
 
+    fn could_become(&self, stay: &Stay, later: &Stay) -> bool {
+        #[cfg(feature = "attack")]
+        if self.perfect {
+            return false;
+        }
+        stay.could_become(later)
+    }
+
     /// Every stay that whoever made `stays` could have made since, by way of others.
     fn reachable(&self, stays: &[usize]) -> Vec<usize> {
         let mut reached = vec![false; self.stays.len()];
@@ -339,7 +394,7 @@ impl Attendance {
             let here = &self.stays[open[next]];
             next += 1;
             for (place, stay) in self.stays.iter().enumerate() {
-                if !reached[place] && here.could_become(stay) {
+                if !reached[place] && self.could_become(here, stay) {
                     reached[place] = true;
                     open.push(place);
                 }
@@ -367,21 +422,12 @@ fn augment(person: usize, could_be: &[Vec<usize>], taken: &mut [Option<usize>], 
     false
 }
 
-/// Mean scores of a person over `stays`, and over the confident readings alone; `None` without a reading of the kind.
-pub(crate) fn scores(stays: &[&Stay]) -> (Option<[f64; EXPRESSIONS]>, Option<Scores>) {
-    let (mut all, mut confident) = ([0.0; EXPRESSIONS], [0.0; EXPRESSIONS]);
-    let (mut read, mut sure) = (0, 0);
-    for stay in stays {
-        add(&mut all, &stay.sum);
-        add(&mut confident, &stay.sum_confident);
-        read += stay.read;
-        sure += stay.confident;
-    }
-    let mean = |sum: [f64; EXPRESSIONS], count: u32| (count > 0).then(|| sum.map(|s| s / f64::from(count)));
-    (
-        mean(all, read),
-        mean(confident, sure).map(|mean| mean.map(|score| score as f32)),
-    )
+/// Mean scores of a person over `stays`; `None` without a reading.
+pub(crate) fn mean_scores(stays: &[&Stay]) -> Option<[f64; EXPRESSIONS]> {
+    let mut sum = [0.0; EXPRESSIONS];
+    stays.iter().for_each(|stay| add(&mut sum, &stay.sum));
+    let read: u32 = stays.iter().map(|stay| stay.read).sum();
+    (read > 0).then(|| sum.map(|s| s / f64::from(read)))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //!
 //! `docs/privacy.md` says against whom this holds, and with which figure; `crates/attack` measures it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::attendance::{Attendance, Change, Person};
@@ -31,7 +32,7 @@ pub const COUNTED_FRAMES: u32 = 3;
 pub const COUNTED_TIME: Duration = Duration::from_secs(3);
 /// How long ago a face that counts may have been read.
 pub const READ_WITHIN: Duration = Duration::from_secs(1);
-/// Part of the counted frames in which somebody must have been seen to be part of a report.
+/// Part of the counted frames in which somebody must have been seen to join a report.
 pub const LEAST_PRESENCE: f64 = 0.25;
 /// How many times as many linked people as were seen at once may be told apart; above, frames weigh instead of people.
 pub const MOST_LINKED: f64 = 1.5;
@@ -111,6 +112,9 @@ pub struct Gate {
     last: Last,
     #[cfg(feature = "attack")]
     without: Option<Rule>,
+    /// What was held, if that is not dropped.
+    #[cfg(feature = "attack")]
+    merged: Tally,
 }
 
 /// What the gate knows of the last report.
@@ -143,6 +147,8 @@ impl Gate {
             last: Last::None,
             #[cfg(feature = "attack")]
             without: None,
+            #[cfg(feature = "attack")]
+            merged: Tally::default(),
         }
     }
 
@@ -164,6 +170,14 @@ impl Gate {
             true
         };
         holds
+    }
+
+    /// A gate that takes every track for all of one person, to tell the price of the rules from that of the tracker.
+    #[cfg(feature = "attack")]
+    #[must_use]
+    pub fn with_perfect_identities(mut self) -> Self {
+        self.attendance.perfect = true;
+        self
     }
 
     /// Fewest people of whom something may be said.
@@ -247,11 +261,12 @@ impl Gate {
 
     /// Closes the window `span` and says what may be said of it.
     pub fn close(&mut self, span: &Span) -> Verdict {
-        let stays = self.tally.stays();
-        let people = self.people(stays);
+        let people = self.people(&self.tally);
         let verdict = self.judge(span, &people);
         let tally = std::mem::take(&mut self.tally);
         if let Judgement::Release { by_frames } = verdict {
+            #[cfg(feature = "attack")]
+            let (tally, people) = self.with_merged(tally, people);
             let statistics = GroupStatistics::of(&tally, &people, &self.attendance, by_frames);
             #[cfg(feature = "attack")]
             let statistics = match self.holds(Rule::EqualWeights) {
@@ -270,7 +285,10 @@ impl Gate {
         }
         #[cfg(feature = "attack")]
         if matches!(verdict, Judgement::Hold) && !self.holds(Rule::Dropping) {
-            self.tally = tally;
+            self.merged.merge(tally);
+            // Nobody is forgotten, so places stay as they are.
+            self.attendance.put_aside();
+            self.end_window(Duration::ZERO);
             return Verdict::Held;
         }
         self.end_window(Attendance::horizon(span.end));
@@ -287,17 +305,26 @@ impl Gate {
         }
     }
 
-    /// The people of the open window: who was seen for a while, and read.
-    fn people(&self, stays: Vec<usize>) -> Vec<Person> {
-        let least = match self.holds(Rule::Presence) {
-            true => f64::from(self.tally.counted) * LEAST_PRESENCE,
+    /// The people of the open window: who was read, and seen for a while or part of the last report.
+    fn people(&self, tally: &Tally) -> Vec<Person> {
+        let least = match self.holds(Rule::Presence) && self.holds(Rule::Simultaneity) {
+            true => f64::from(tally.counted) * LEAST_PRESENCE,
             false => 1.0,
         };
-        let mut people = self.attendance.people(stays);
+        let mut people = match self.holds(Rule::Simultaneity) {
+            true => self.attendance.people(tally.stays()),
+            false => tally.stays().into_iter().map(|stay| vec![stay]).collect(),
+        };
+        let reported: BTreeSet<usize> = match &self.last {
+            Last::Followed { people, .. } => people.iter().flatten().copied().collect(),
+            _ => BTreeSet::new(),
+        };
         people.retain(|person| {
             let stays = || person.iter().map(|place| self.attendance.stay(*place));
             let frames: u32 = stays().map(|stay| stay.frames).sum();
-            f64::from(frames) >= least.max(1.0) && stays().any(|stay| stay.read > 0)
+            let is_known = person.iter().any(|place| reported.contains(place));
+            let least = if is_known { 1.0 } else { least.max(1.0) };
+            f64::from(frames) >= least && stays().any(|stay| stay.read > 0)
         });
         people
     }
@@ -350,6 +377,19 @@ impl Gate {
         let leavers = nobody_or_many(change.left_most, change.left_least);
         let joiners = nobody_or_many(change.joined_most, change.joined_least);
         (leavers || !self.holds(Rule::Leavers)) && (joiners || !self.holds(Rule::Joiners))
+    }
+
+    /// What was held before goes into a report with the rest, if that is not dropped.
+    #[cfg(feature = "attack")]
+    fn with_merged(&mut self, tally: Tally, people: Vec<Person>) -> (Tally, Vec<Person>) {
+        if self.holds(Rule::Dropping) {
+            return (tally, people);
+        }
+        let mut all = std::mem::take(&mut self.merged);
+        all.merge(tally);
+        self.attendance.take_back();
+        let people = self.people(&all);
+        (all, people)
     }
 
     #[cfg(feature = "attack")]

@@ -171,12 +171,12 @@ fn at_once_means_in_three_frames_over_three_seconds() {
 
 #[test]
 fn a_face_counts_that_was_read_a_moment_ago_confident_or_not() {
-    let shown = |since: Option<Duration>, confident: bool| {
+    let shown_by = |unsure: u64, since: Option<Duration>, confident: bool| {
         Room::new()
             .shows(15, |_| {
                 let faces = mixed(0..5).into_iter().map(|(name, shows)| {
                     let mut face = face(name, shows);
-                    if name == 0 {
+                    if name < unsure {
                         face.since_read = since;
                         face.reading = face.reading.map(|reading| Reading { confident, ..reading });
                     }
@@ -186,14 +186,17 @@ fn a_face_counts_that_was_read_a_moment_ago_confident_or_not() {
             })
             .remove(0)
     };
+    let shown = |since, confident| shown_by(1, since, confident);
     let certain = released(shown(Some(READ_WITHIN), true));
-    let uncertain = released(shown(Some(READ_WITHIN), false));
     assert_eq!(certain.emotion.unknown_share, Some(0.0));
-    assert_eq!(uncertain.emotion.unknown_share, Some(0.2));
     assert_eq!(
-        certain.emotion.mean, uncertain.emotion.mean,
-        "confidence changes no mean"
+        certain,
+        released(shown(Some(READ_WITHIN), false)),
+        "that one is read without confidence does not show"
     );
+    let uncertain = released(shown_by(5, Some(READ_WITHIN), false));
+    assert_eq!(uncertain.emotion.unknown_share, Some(1.0));
+    assert_eq!(uncertain.emotion.mean, certain.emotion.mean);
     assert_eq!(shown(Some(READ_WITHIN * 2), true), Verdict::Suppressed);
     assert_eq!(shown(None, true), Verdict::Suppressed);
 }

@@ -73,6 +73,13 @@ impl Rect {
         if union > 0.0 { common / union } else { 0.0 }
     }
 
+    /// How far the middles of both boxes lie apart.
+    #[must_use]
+    pub fn distance(&self, other: &Self) -> f32 {
+        let ((x0, y0), (x1, y1)) = (self.centre(), other.centre());
+        (x0 - x1).hypot(y0 - y1)
+    }
+
     /// The part of the smaller box that the other one covers, 0..=1; 0 for an empty box.
     #[must_use]
     pub fn covered_part(&self, other: &Self) -> f32 {

@@ -26,5 +26,6 @@ pub mod release;
 pub mod report;
 pub mod sampling;
 pub mod statistics;
+pub mod surroundings;
 pub mod tracker;
 pub mod window;

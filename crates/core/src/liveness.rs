@@ -8,14 +8,12 @@
 use std::time::Duration;
 
 use crate::geometry::Rect;
-use crate::preprocess::Picture;
+use crate::preprocess::{GREY_CELLS, Picture};
 
 /// How long a face that has changed counts as living without another change.
 pub const LIVES_FOR: Duration = Duration::from_secs(30);
 /// How often a face is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
-/// Cells along each side of the place.
-const CELLS: usize = 8;
 /// Most pixels along each side of a cell that are looked at.
 const SAMPLES: usize = 8;
 /// By which part of its width a face must have moved, or by which factor its size must have changed, to have moved.
@@ -36,7 +34,7 @@ pub struct Liveness {
 #[derive(Debug, Clone)]
 struct Anchor {
     rect: Rect,
-    cells: [f32; CELLS * CELLS],
+    cells: [f32; GREY_CELLS * GREY_CELLS],
 }
 
 impl Liveness {
@@ -53,7 +51,8 @@ impl Liveness {
             None => false,
             Some(anchor) => {
                 has_moved(&anchor.rect, rect)
-                    || cells(picture, &anchor.rect)
+                    || picture
+                        .grey_cells(&anchor.rect, SAMPLES)
                         .is_some_and(|(now, samples)| change(&anchor.cells, &now) > limit(samples))
             }
         };
@@ -61,7 +60,9 @@ impl Liveness {
             self.changed = Some(at);
         }
         if changed || self.anchor.is_none() {
-            self.anchor = cells(picture, rect).map(|(cells, _)| Anchor { rect: *rect, cells });
+            self.anchor = picture
+                .grey_cells(rect, SAMPLES)
+                .map(|(cells, _)| Anchor { rect: *rect, cells });
         }
     }
 
@@ -83,34 +84,6 @@ fn has_moved(before: &Rect, now: &Rect) -> bool {
 /// The least change that counts, for cells of so many pixels.
 fn limit(samples: usize) -> f32 {
     LEAST_CHANGE + NOISE / (samples.max(1) as f32).sqrt()
-}
-
-/// Mean grey level of every cell of the place, and of how many pixels each is made. `None` if it is outside the picture.
-fn cells(picture: &Picture<'_>, rect: &Rect) -> Option<([f32; CELLS * CELLS], usize)> {
-    let (width, height) = (picture.width(), picture.height());
-    let part = rect.clipped(width, height)?;
-    let (cell_w, cell_h) = (part.w / CELLS as f32, part.h / CELLS as f32);
-    let (nx, ny) = (
-        (cell_w as usize).clamp(1, SAMPLES),
-        (cell_h as usize).clamp(1, SAMPLES),
-    );
-    let mut cells = [0.0; CELLS * CELLS];
-    for (i, cell) in cells.iter_mut().enumerate() {
-        let (left, top) = (
-            part.x + (i % CELLS) as f32 * cell_w,
-            part.y + (i / CELLS) as f32 * cell_h,
-        );
-        let mut sum = 0.0;
-        for sy in 0..ny {
-            let y = (top + (sy as f32 + 0.5) * cell_h / ny as f32) as usize;
-            for sx in 0..nx {
-                let x = (left + (sx as f32 + 0.5) * cell_w / nx as f32) as usize;
-                sum += picture.grey(x.min(width - 1), y.min(height - 1));
-            }
-        }
-        *cell = sum / (nx * ny) as f32;
-    }
-    Some((cells, nx * ny))
 }
 
 /// How far two places differ, in grey levels, but for their brightness and contrast as a whole.

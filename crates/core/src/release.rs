@@ -9,6 +9,8 @@ use crate::statistics::GroupStatistics;
 
 /// Steps of shares and of the mood's scores.
 const SHARE_STEP: f64 = 0.05;
+/// Steps of the part of the people who are not read with confidence.
+const UNKNOWN_STEP: f64 = 0.25;
 /// Steps of coverage.
 pub const COVERAGE_STEP: f64 = 0.25;
 /// How a mood is found of which only the group's expression may be told.
@@ -91,7 +93,7 @@ impl Releaser {
                     false => BTreeMap::new(),
                 },
                 share: self.named(&share),
-                unknown_share: Some(step(group.unknown_share, SHARE_STEP)),
+                unknown_share: Some(self.unknown_share(group)),
                 at_least: BTreeMap::new(),
             },
             mood: self.mood(group),
@@ -104,6 +106,16 @@ impl Releaser {
     fn alike(&self, group: &GroupStatistics, bound: f64) -> Option<Expression> {
         let is_alike = |label: &Expression| self.homogeneity && group.share[label.index()] >= bound - 1e-9;
         self.labels.iter().copied().find(is_alike)
+    }
+
+    /// The part of the people who are not read with confidence, rounded down: that one of few is not must not show, since how
+    /// often somebody is tells his expression.
+    fn unknown_share(&self, group: &GroupStatistics) -> f64 {
+        let people = group.unknown_share * f64::from(group.persons);
+        match people + 0.5 >= f64::from(self.min_group) {
+            true => (group.unknown_share / UNKNOWN_STEP + 1e-9).floor() * UNKNOWN_STEP,
+            false => 0.0,
+        }
     }
 
     fn mood(&self, group: &GroupStatistics) -> Option<Mood> {

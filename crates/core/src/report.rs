@@ -188,11 +188,12 @@ pub struct Emotion {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "schema", schemars(inner(range(min = 0.0, max = 0.5))))]
     pub std: BTreeMap<Expression, f64>,
-    /// Part of the persons whose strongest expression it is, in steps of 0.05.
+    /// Part of the persons whose strongest expression it is, read with confidence or not, in steps of 0.05.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[cfg_attr(feature = "schema", schemars(inner(range(min = 0.0, max = 1.0))))]
     pub share: BTreeMap<Expression, f64>,
-    /// Part of the persons whose expression could not be read with confidence, in steps of 0.05.
+    /// Part of the persons whose expression could not be read with confidence, rounded down to quarters; 0 if they are fewer
+    /// than `min_group`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 0.0, max = 1.0)))]
     pub unknown_share: Option<f64>,

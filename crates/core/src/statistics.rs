@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::attendance::{Attendance, Person, Stay, scores};
+use crate::attendance::{Attendance, Person, Stay, mean_scores};
 use crate::descriptor::{GroupDescriptor, Moments};
 use crate::expression::{EXPRESSIONS, dominant};
 use crate::window::FrameFaces;
@@ -53,10 +53,8 @@ impl Tally {
         let mut unknown = 0.0;
         for reading in seen.iter().filter_map(|place| attendance.stay(*place).latest) {
             mean.add(&reading.scores.map(f64::from));
-            match reading.confident {
-                true => share[dominant(&reading.scores).0.index()] += 1.0,
-                false => unknown += 1.0,
-            }
+            share[dominant(&reading.scores).0.index()] += 1.0;
+            unknown += f64::from(u8::from(!reading.confident));
         }
         let count = f64::from(mean.count());
         if count > 0.0 {
@@ -64,6 +62,15 @@ impl Tally {
             self.share.add(&share.map(|s| s / count));
             self.unknown += unknown / count;
         }
+    }
+
+    /// Adds another window, as an attack shows that must not be.
+    #[cfg(feature = "attack")]
+    pub(crate) fn merge(&mut self, more: Self) {
+        self.counted += more.counted;
+        self.peak = self.peak.max(more.peak);
+        self.people += more.people;
+        self.stays.extend(more.stays);
     }
 
     /// Everybody who was seen.
@@ -92,7 +99,8 @@ pub struct GroupStatistics {
     pub mean: [f64; EXPRESSIONS],
     /// Population standard deviation over persons of each person's mean score; zeros if frames weigh.
     pub std: [f64; EXPRESSIONS],
-    /// Part of the persons by strongest expression.
+    /// Part of the persons by strongest expression, confident or not: if only who is read with confidence had one, the
+    /// moments at which somebody is not would tell his.
     pub share: [f64; EXPRESSIONS],
     /// Part of the persons without a confident reading.
     pub unknown_share: f64,
@@ -110,15 +118,12 @@ impl GroupStatistics {
         let mut all = Vec::with_capacity(people.len());
         for person in people {
             let stays: Vec<&Stay> = person.iter().map(|place| attendance.stay(*place)).collect();
-            let (Some(mean), confident) = scores(&stays) else {
-                continue;
-            };
+            let Some(mean) = mean_scores(&stays) else { continue };
             moments.add(&mean);
             all.push(mean);
-            match confident {
-                Some(confident) => share[dominant(&confident).0.index()] += 1.0,
-                None => unknown += 1.0,
-            }
+            share[strongest(&mean)] += 1.0;
+            let is_known = stays.iter().any(|stay| stay.confident > 0);
+            unknown += f64::from(u8::from(!is_known));
         }
         let count = f64::from(moments.count()).max(1.0);
         let mut descriptor = GroupDescriptor::default();
@@ -169,19 +174,21 @@ impl GroupStatistics {
         for person in people {
             let stays: Vec<&Stay> = person.iter().map(|place| attendance.stay(*place)).collect();
             let weight: f64 = stays.iter().map(|stay| f64::from(stay.frames)).sum();
-            let (Some(scores), confident) = scores(&stays) else {
+            let Some(scores) = mean_scores(&stays) else {
                 continue;
             };
             all += weight;
             mean.iter_mut().zip(scores).for_each(|(m, s)| *m += weight * s);
-            if let Some(confident) = confident {
-                share[dominant(&confident).0.index()] += weight;
-            }
+            share[strongest(&scores)] += weight;
         }
         self.mean = mean.map(|m| m / all);
         self.share = share.map(|s| s / all);
         self
     }
+}
+
+fn strongest(scores: &[f64; EXPRESSIONS]) -> usize {
+    dominant(&scores.map(|score| score as f32)).0.index()
 }
 
 /// The vector as an array; zeros where nothing was seen.
