@@ -87,7 +87,7 @@ impl<'a> Bits<'a> {
     }
 
     fn fill(&mut self) {
-        while self.count <= 32
+        while self.count <= 24
             && let Some(&[a, b, c, d]) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk)
             && ![a, b, c, d].contains(&0xFF)
         {
