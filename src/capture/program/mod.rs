@@ -11,7 +11,8 @@ use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -36,6 +37,8 @@ pub(super) struct Program {
     stdout: ChildStdout,
     /// The last line of its standard error.
     last_line: Arc<Mutex<String>>,
+    /// Who hears its standard error.
+    listener: Option<JoinHandle<()>>,
     /// For reading into.
     piece: Vec<u8>,
 }
@@ -66,17 +69,19 @@ impl Program {
         };
         let last_line = Arc::new(Mutex::new(String::new()));
         let last = Arc::clone(&last_line);
-        let program = Self {
+        let mut program = Self {
             child,
             stdout,
             last_line,
+            listener: None,
             piece: vec![0; PIECE],
         };
         // It ends with the program's last process. Nobody waits for it: a child that has left the group may live on.
         // If there is no thread to be had, the program is dropped here, and so is ended.
-        std::thread::Builder::new()
+        let listener = std::thread::Builder::new()
             .name("program-log".to_owned())
             .spawn(move || listen(stderr, &name, &last, lines_to_tell))?;
+        program.listener = Some(listener);
         Ok(program)
     }
 
@@ -100,9 +105,15 @@ impl Program {
         }
     }
 
-    /// How it ended, if it has or does so in a moment.
+    /// How it ended, if it has or does so in a moment. What it said last has been heard then, too.
     pub(super) fn status(&mut self) -> Option<ExitStatus> {
-        wait(&mut self.child, GRACE)
+        let status = wait(&mut self.child, GRACE);
+        let deadline = Instant::now() + GRACE;
+        let listens = |listener: &JoinHandle<()>| !listener.is_finished() && Instant::now() < deadline;
+        while self.listener.as_ref().is_some_and(listens) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        status
     }
 
     /// The last line that it wrote to standard error; empty if there is none.
