@@ -6,10 +6,10 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 const FOLDS: usize = 3;
-const EPOCHS: usize = 24;
+const EPOCHS: usize = 12;
 const BATCH: usize = 128;
-const RATE: f64 = 0.02;
-const L2: f64 = 1e-4;
+const RATE: f32 = 0.02;
+const L2: f32 = 1e-4;
 /// Added to the covariance, so that features that hardly vary do no harm.
 const RIDGE: f64 = 1e-6;
 
@@ -52,7 +52,7 @@ struct Model {
     mean: Vec<f64>,
     /// Inverse of the Cholesky factor of the covariance, rows below the diagonal.
     whiten: Vec<Vec<f64>>,
-    weights: Vec<[f64; EXPRESSIONS]>,
+    weights: Vec<[f32; EXPRESSIONS]>,
 }
 
 impl Model {
@@ -85,7 +85,7 @@ impl Model {
 
     /// Adam, with a rate that falls to nothing.
     fn descend(&mut self, features: &[Vec<f64>], truth: &[usize], train: &[usize]) {
-        let white: Vec<Vec<f64>> = train.iter().map(|i| self.whitened(&features[*i])).collect();
+        let white: Vec<Vec<f32>> = train.iter().map(|i| self.whitened(&features[*i])).collect();
         let width = self.weights.len();
         let mut first = vec![[0.0; EXPRESSIONS]; width];
         let mut second = first.clone();
@@ -96,7 +96,7 @@ impl Model {
         for _ in 0..EPOCHS {
             order.shuffle(&mut random);
             for batch in order.chunks(BATCH) {
-                let mut gradient: Vec<[f64; EXPRESSIONS]> =
+                let mut gradient: Vec<[f32; EXPRESSIONS]> =
                     self.weights.iter().map(|row| row.map(|w| L2 * w)).collect();
                 for &i in batch {
                     let mut slope = self.probabilities(&white[i]);
@@ -104,12 +104,12 @@ impl Model {
                     for (row, x) in gradient.iter_mut().zip(&white[i]) {
                         row.iter_mut()
                             .zip(slope)
-                            .for_each(|(g, s)| *g += x * s / batch.len() as f64);
+                            .for_each(|(g, s)| *g += x * s / batch.len() as f32);
                     }
                 }
                 step += 1;
-                let rate = RATE * (1.0 - f64::from(step) / (steps + 1) as f64);
-                let correct = (1.0 - 0.9f64.powi(step), 1.0 - 0.999f64.powi(step));
+                let rate = RATE * (1.0 - step as f32 / (steps + 1) as f32);
+                let correct = (1.0 - 0.9f32.powi(step), 1.0 - 0.999f32.powi(step));
                 for a in 0..width {
                     for c in 0..EXPRESSIONS {
                         let g = gradient[a][c];
@@ -124,22 +124,24 @@ impl Model {
     }
 
     /// The features with mean 0 and covariance 1, and a 1 at the end.
-    fn whitened(&self, features: &[f64]) -> Vec<f64> {
+    fn whitened(&self, features: &[f64]) -> Vec<f32> {
         let centred: Vec<f64> = features.iter().zip(&self.mean).map(|(x, m)| x - m).collect();
         let rows = self.whiten.iter();
-        rows.map(|row| row.iter().zip(&centred).map(|(w, x)| w * x).sum())
+        // Rows end at the diagonal.
+        rows.enumerate()
+            .map(|(i, row)| row[..=i].iter().zip(&centred).map(|(w, x)| w * x).sum::<f64>() as f32)
             .chain([1.0])
             .collect()
     }
 
-    fn probabilities(&self, white: &[f64]) -> [f64; EXPRESSIONS] {
-        let mut logits = [0.0f64; EXPRESSIONS];
+    fn probabilities(&self, white: &[f32]) -> [f32; EXPRESSIONS] {
+        let mut logits = [0.0f32; EXPRESSIONS];
         for (row, x) in self.weights.iter().zip(white) {
             logits.iter_mut().zip(row).for_each(|(l, w)| *l += w * x);
         }
-        let most = logits.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        let most = logits.into_iter().fold(f32::NEG_INFINITY, f32::max);
         let powers = logits.map(|l| (l - most).exp());
-        let sum: f64 = powers.iter().sum();
+        let sum: f32 = powers.iter().sum();
         powers.map(|p| p / sum)
     }
 

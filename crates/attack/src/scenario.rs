@@ -190,15 +190,17 @@ impl Play<'_> {
         }
     }
 
-    /// A window at whose beginning `leavers` walk out and `joiners` walk in, then more of those who are there, `t` in all.
+    /// A window in which `leavers` walk out and `joiners` walk in, then `t` more of those who are there.
     fn change(&mut self, with: bool, group: &[usize], leavers: &[usize], joiners: &[usize], t: usize) {
         let stayers: Vec<usize> = group.iter().copied().filter(|p| !leavers.contains(p)).collect();
         let mut present = Self::all(&stayers);
         present.extend(leavers.iter().map(|person| (*person, Presence::WalksOut(1))));
         present.extend(joiners.iter().map(|person| (*person, Presence::WalksIn(7))));
-        self.window(with, &present);
+        // The window of the change is nobody's: the attacker compares those on either side.
+        self.scene.window(&present);
+        self.scene.new_moods();
         let now: Vec<usize> = stayers.iter().chain(joiners).copied().collect();
-        self.stay(with, &now, t - 1);
+        self.stay(with, &now, t);
     }
 
     fn go(&mut self, scenario: Scenario, group: &[usize], t: usize, without: Option<Rule>) {
@@ -297,7 +299,7 @@ impl Play<'_> {
             }
             Scenario::FourFollow => {
                 self.stay(true, group, t);
-                self.change(false, group, &[0], &[], 4);
+                self.change(false, group, &[0], &[], 3);
                 let four = &rest[..4];
                 let strangers = strangers(self, 5);
                 let mut present = Self::all(&rest[4..]);

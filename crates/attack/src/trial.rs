@@ -26,7 +26,7 @@ pub(crate) struct Trial {
 }
 
 /// What the attacker tries to name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Goal {
     /// The victim's strongest expression in the window next to the event.
     Strongest,
