@@ -5,9 +5,8 @@
 mod common;
 
 use std::path::Path;
-use std::process::Command;
 
-use common::{Daemon, affectd, affectd_output, clip_config, free_port, root, stderr, stdout};
+use common::{Daemon, affectd, affectd_output, clip_config, free_port, make_video, root, stderr, stdout};
 
 /// Replays a path; exit code, reports, and what was said.
 fn replay(path: &Path) -> (Option<i32>, Vec<serde_json::Value>, String) {
@@ -115,14 +114,7 @@ fn a_source_that_is_none_says_so() {
 fn a_video_is_read_through_ffmpeg_and_without_it_the_message_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let video = folder.path().join("clip.mp4");
-    let made = Command::new("ffmpeg")
-        .args(["-loglevel", "error", "-r", "4", "-f", "mjpeg", "-i"])
-        .arg(root().join("tests/data/clip.mjpeg"))
-        .args(["-frames:v", "40", "-c:v", "mpeg4", "-q:v", "3"])
-        .arg(&video)
-        .status()
-        .expect("ffmpeg is missing: run `make setup`");
-    assert!(made.success());
+    make_video(&video, &["-frames:v", "40", "-c:v", "mpeg4", "-q:v", "3"]);
     let output = affectd()
         .arg("replay")
         .arg(&video)

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Daemon, Process, affectd, clip_config, free_port, root, stderr, stdout};
+use common::{Daemon, Process, affectd, clip_config, free_port, make_video, root, stderr, stdout};
 use serde_json::Value;
 
 /// Whatever happens, a replay of little ends in this time, on a busy machine too.
@@ -96,14 +96,7 @@ fn what_ffmpeg_has_to_say_of_a_damaged_video_is_taken_off_it() {
 
     // A real one: ffmpeg has several lines to say for every damaged frame.
     let video = folder.path().join("damaged.mp4");
-    let made = Command::new("ffmpeg")
-        .args(["-loglevel", "error", "-r", "4", "-f", "mjpeg", "-i"])
-        .arg(root().join("tests/data/clip.mjpeg"))
-        .args(["-vf", "scale=320:240", "-c:v", "mpeg4", "-q:v", "3"])
-        .arg(&video)
-        .status()
-        .expect("ffmpeg is missing: run `make setup`");
-    assert!(made.success());
+    make_video(&video, &["-vf", "scale=320:240", "-c:v", "mpeg4", "-q:v", "3"]);
     let mut bytes = std::fs::read(&video).unwrap();
     let end = bytes.len() - 8000;
     (2000..end).step_by(97).for_each(|at| bytes[at] ^= 0x5A);

@@ -48,6 +48,17 @@ pub fn free_port() -> u16 {
         .port()
 }
 
+/// The bundled clip as a video, made by ffmpeg with these arguments.
+pub fn make_video(path: &Path, arguments: &[&str]) {
+    let made = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-r", "4", "-f", "mjpeg", "-i"])
+        .arg(root().join("tests/data/clip.mjpeg"))
+        .args(arguments)
+        .arg(path)
+        .status();
+    assert!(made.expect("ffmpeg is missing: run `make setup`").success());
+}
+
 /// A configuration for the bundled clip at real-time pace, with short windows; `more` is appended.
 pub fn clip_config(port: u16, more: &str) -> String {
     format!(
