@@ -129,7 +129,7 @@ impl Drop for Held {
 fn systemd_is_told_of_start_life_and_end() {
     let broker = Mosquitto::started();
     let mut subscriber = Subscriber::start(broker.port, &["5"]);
-    let config = clip_config(broker.port, "[status]\nhealth_interval = \"1s\"");
+    let config = clip_config(broker.port, "[status]\nhealth_interval = \"10s\"");
     let mut service = Service::start(&config);
     let start = service.wait_for("READY=1");
     assert!(start[0].starts_with("STATUS=Starting"), "{start:?}");
@@ -219,7 +219,7 @@ fn a_pause_from_before_holds_and_says_so() {
     let mut subscriber = Subscriber::start(broker.port, &["5"]);
     let state = tempfile::tempdir().unwrap();
     std::fs::write(state.path().join("paused"), "").unwrap();
-    let config = clip_config(broker.port, "[status]\nhealth_interval = \"1s\"");
+    let config = clip_config(broker.port, "[status]\nhealth_interval = \"10s\"");
     let service = Service::start_in(state, &config);
     let start = service.wait_for("READY=1");
     assert!(start.len() < 50, "a pause does not wait for a frame: {start:?}");

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -65,6 +66,7 @@ pub fn clip_config(port: u16, more: &str) -> String {
         r#"config_version = 1
 [deployment]
 site = "test"
+room = "{}"
 device = "unit"
 place = "other"
 purpose = "End-to-end tests of affectd"
@@ -81,8 +83,15 @@ port = {port}
 retry_max = "1s"
 {more}
 "#,
+        unique_room(),
         root().join("tests/data/clip.mjpeg").display()
     )
+}
+
+/// A room of its own for every daemon: two that look at the same one are refused.
+fn unique_room() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("r{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A process that is killed when the test is over, and whose standard error is kept.
