@@ -74,11 +74,7 @@ fn fifo(path: &Path) {
 /// A configuration with this camera, and windows of this length.
 fn camera_config(lines: &str, window: &str) -> String {
     let clip = format!("source = \"{}\"", root().join("tests/data/clip.mjpeg").display());
-    let port = free_port();
-    // Tests run side by side, each in a room of its own.
-    let config = clip_config(port, "")
-        .replace(&clip, lines)
-        .replace("place = ", &format!("room = \"{port}\"\nplace = "));
+    let config = clip_config(free_port(), "").replace(&clip, lines);
     let start = config.find("length = ").expect("a window");
     let end = start + config[start..].find('\n').expect("a line");
     format!("{}length = \"{window}\"{}", &config[..start], &config[end..])

@@ -154,7 +154,6 @@ fn a_large_camera_with_many_faces_and_a_full_queue_fits_into_what_is_stated() {
     let more = "queue = 1000\n[detector]\nmodel = \"yunet-640\"\nmin_face_px = 12\nscore_threshold = 0.5";
     let text = clip_config(port, more)
         .replace(&clip, &video.display().to_string())
-        .replace("place = ", "room = \"memory\"\nplace = ")
         .replace("fps = 4.0", "fps = 0.5\npace = \"fast\"");
     std::fs::write(&config, text).unwrap();
     let picture = folder.path().join("large.jpg");

@@ -287,5 +287,10 @@ mod tests {
             0.5,
             "it is not known to be cool"
         );
+        let readable = governor.rate(PERIOD * 4, Some(60.0), false);
+        assert_eq!(
+            readable, 0.5,
+            "a temperature that is read again is no sudden heat"
+        );
     }
 }
