@@ -163,9 +163,10 @@ mod tests {
                     let within = f64::from(frame % bunch) * 0.01;
                     let at = Duration::from_secs_f64((f64::from(last) + jitter + within) / fps);
                     pacer.note(at);
-                    taken += u32::from(pacer.take(at));
+                    // What the source is must be learnt first.
+                    taken += u32::from(pacer.take(at) && frame >= 20);
                 }
-                assert!(taken >= 285, "{fps} fps in bunches of {bunch}: {taken} of 300");
+                assert!(taken >= 275, "{fps} fps in bunches of {bunch}: {taken} of 280");
             }
         }
     }
