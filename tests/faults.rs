@@ -122,7 +122,7 @@ fn what_is_no_regular_file_is_not_waited_for() {
         fifo(&path);
         let (code, _, said) = replay(&mut of(&path));
         assert!(matches!(code, Some(65 | 66)), "{code:?}: {said}");
-        assert!(said.contains("it is no regular file"), "{said}");
+        assert!(said.contains("only a file is read"), "{said}");
     }
     std::fs::copy(image("five_friends.jpg"), folder.path().join("z.jpg")).unwrap();
     let (code, reports, said) = replay(&mut of(folder.path()));
@@ -217,7 +217,7 @@ fn what_lies_in_a_folder_and_is_not_looked_at_is_told_and_counted() {
         ("and.jpg", "symbolic links"),
         ("round.jpg", "symbolic links"),
         ("gone.jpg", "No such file"),
-        ("folder.jpg", "it is a folder"),
+        ("folder.jpg", "Is a directory"),
     ] {
         let line = said.lines().find(|line| line.contains(&format!("/{name}`")));
         assert!(line.is_some_and(|line| line.contains(why)), "{name}: {said}");

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Image, Next, PICTURES, Source, SourceError, has_ending};
-use crate::{jpeg, regular};
+use crate::jpeg;
+use affect_tflite::regular;
 
 /// Pictures in the order of their names.
 pub(super) struct Pictures {
@@ -135,7 +136,7 @@ impl Source for Pictures {
             return Ok(Next::End);
         };
         self.next += 1;
-        match regular::read(path, jpeg::LARGEST) {
+        match regular::read(path, jpeg::LARGEST as u64) {
             Ok(bytes) => Ok(Next::Picture(Image::Encoded {
                 bytes,
                 name: path.display().to_string(),

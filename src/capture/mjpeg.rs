@@ -5,7 +5,8 @@ use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
 use super::{Image, Next, Source, SourceError};
-use crate::{jpeg, regular};
+use crate::jpeg;
+use affect_tflite::regular;
 
 /// Before the first picture there may be so much text: a saved network stream has headers of its parts.
 const LONGEST_TEXT: usize = 4096;

@@ -8,6 +8,7 @@ mod error;
 mod files;
 mod mailbox;
 mod mjpeg;
+mod network;
 mod pace;
 mod pipe;
 mod pixels;
@@ -20,6 +21,7 @@ mod video;
 
 pub(crate) use error::SourceError;
 pub(crate) use mailbox::{Mailbox, Taken};
+pub(crate) use network::network_camera;
 pub(crate) use pace::{CaptureEvent, Pace, capture_loop};
 pub(crate) use pipe::{Output, PipeSettings};
 pub(crate) use pixels::{Layout, PixelFormat};

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use affect_tflite::regular;
+
 use super::ppm::Ppms;
 use super::program::{self, Program, ending};
 use super::{Image, Next, Source, SourceError};
-use crate::regular;
 
 /// So many naps of ffmpeg in a row are its end: half a minute.
 const MOST_NAPS: u32 = 300;
@@ -39,7 +40,7 @@ impl Video {
             .arg(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()))
             .args(["-an", "-sn", "-r", &fps.to_string()])
             .args(["-f", "image2pipe", "-c:v", "ppm", "-pix_fmt", "rgb24", "pipe:1"]);
-        let ffmpeg = Program::start(&mut command, 0).map_err(|cause| SourceError::NoFfmpeg {
+        let ffmpeg = Program::start(&mut command, None, 0).map_err(|cause| SourceError::NoFfmpeg {
             path: path.to_owned(),
             cause,
         })?;

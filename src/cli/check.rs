@@ -4,11 +4,12 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{ConfigFiles, Exit, Failure, print, start_log};
+use super::{ConfigFiles, Exit, Failure, say, start_log};
 use crate::board::{Sysfs, open_pins};
 use crate::capture::Next;
 use crate::config::Config;
-use crate::setup::{self, Setup, device, names};
+use crate::memory;
+use crate::setup::{self, Setup, names};
 use crate::vision::Decoder;
 
 /// How long the broker may take to answer.
@@ -23,24 +24,25 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     start_log(config.log.level);
-    print("ok      configuration")?;
+    say("ok      configuration")?;
     for warning in config.warnings() {
-        print(format_args!("warning {warning}"))?;
+        say(format_args!("warning {warning}"))?;
     }
-    print(format_args!("ok      device id `{}`", device(&config)))?;
     // The gravest finding gives the exit code.
     let mut worst: Option<Exit> = None;
     let findings = [
+        ("device id", Exit::Config, device(&config)),
         ("models", Exit::Config, models(&config)),
         ("source", Exit::NoInput, source(&config)),
         ("broker", Exit::Unavailable, broker(&config)),
         ("pins", Exit::Unavailable, pins(&config)),
+        ("memory", Exit::Config, memory(&config)),
     ];
     for (what, exit, finding) in findings {
         match finding {
-            Ok(text) => print(format_args!("ok      {what}: {text}"))?,
+            Ok(text) => say(format_args!("ok      {what}: {text}"))?,
             Err(error) => {
-                print(format_args!("error   {what}: {error:#}"))?;
+                say(format_args!("error   {what}: {error:#}"))?;
                 worst = worst.or(Some(exit));
             }
         }
@@ -52,6 +54,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             anyhow::anyhow!("not ready: see the errors above."),
         )),
     }
+}
+
+fn device(config: &Config) -> anyhow::Result<String> {
+    let device = setup::device_id(config)?;
+    Ok(format!("`{}`, {}", device.name, device.origin))
 }
 
 fn models(config: &Config) -> anyhow::Result<String> {
@@ -71,6 +78,12 @@ fn models(config: &Config) -> anyhow::Result<String> {
         one(&info.detector),
         one(&info.model)
     ))
+}
+
+/// Whether pictures could be swapped.
+pub(super) fn memory(config: &Config) -> anyhow::Result<String> {
+    let runs_command = setup::runs_command(&config.camera);
+    Ok(memory::look(config.privacy.allow_swap, runs_command)?)
 }
 
 /// Opens the configured pins and lets them go again.

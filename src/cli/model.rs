@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use affect_core::manifest::{Manifest, Task};
 use affect_tflite::{Delegate, Delegation, Options, Runtime};
 
-use super::{Exit, Failure, print, start_log};
+use super::{Exit, Failure, say, start_log};
 use crate::config::Level;
 use crate::delegate;
 use crate::golden;
@@ -50,12 +50,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let model = LoadedModel::open(&folder).map_err(|e| bad(e.into()))?;
     for line in describe(&model.manifest) {
-        print(line)?;
+        say(line)?;
     }
-    print("file       matches its manifest: SHA-256, structure, tensors, quantisation")?;
+    say("file       matches its manifest: SHA-256, structure, tensors, quantisation")?;
     if let Some(compiled) = model.for_edge_tpu() {
         let file = compiled.map_err(|e| bad(e.into()))?.file;
-        print(format_args!(
+        say(format_args!(
             "edge tpu   its file matches, too: {}",
             file.operators().join(", ")
         ))?;
@@ -74,7 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         _ => "its own kernels",
     };
     let options = Options { threads: 1, delegate };
-    print(format_args!(
+    say(format_args!(
         "delegate   TensorFlow Lite {} with {} takes {}",
         runtime.version(),
         kernels,
@@ -91,9 +91,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         } else {
             outcome.differences.join("; ")
         };
-        print(format_args!("golden     {}: {result}", outcome.image))?;
+        say(format_args!("golden     {}: {result}", outcome.image))?;
         if arguments.bits {
-            print(format_args!("bits       {}:{}", outcome.image, outcome.bits))?;
+            say(format_args!("bits       {}:{}", outcome.image, outcome.bits))?;
         }
     }
     if wrong > 0 {

@@ -22,9 +22,11 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The binary under test.
+/// The binary under test. Whose machine this is may have swap; what the daemon does about that is seen in `tests/swap.sh`.
 pub fn affectd() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_affectd"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_affectd"));
+    command.env("AFFECTD__PRIVACY__ALLOW_SWAP", "true");
+    command
 }
 
 /// Runs the binary to its end.

@@ -62,6 +62,8 @@ pub(crate) enum PipeError {
 fn said(last: &str) -> String {
     if last.is_empty() {
         String::new()
+    } else if last.contains("401") {
+        format!("; its last words: {last} (is the login right? See [camera] username and password_file)")
     } else {
         format!("; its last words: {last}")
     }

@@ -14,15 +14,24 @@ use super::pixels::Layout;
 use super::program::{self, LINES, Program, ending};
 use super::rate::Pacer;
 use super::{Image, Next, Source, SourceError, patience};
+use crate::config::Secret;
 use crate::jpeg;
 pub(crate) use error::PipeError;
 use shape::{Found, ShapeWatch};
+
+/// The variable in which a command finds a network camera's address.
+const URL: &str = "AFFECTD_CAMERA_URL";
 
 /// Which command to run, and what it writes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PipeSettings {
     /// The program and its arguments.
     pub(crate) command: Vec<String>,
+    /// The network camera's address, with user name and password: it goes into the program's environment, which only its
+    /// own user can read, never into its arguments.
+    pub(crate) url: Option<Secret>,
+    /// What it reads from its standard input: a few lines, which fit into a pipe.
+    pub(crate) input: Option<Secret>,
     pub(crate) output: Output,
     /// Frames per second to take; more are dropped.
     pub(crate) fps: f64,
@@ -128,8 +137,12 @@ impl Buffer {
 impl Pipe {
     pub(super) fn open(settings: &PipeSettings, again: bool) -> Result<Self, PipeError> {
         let mut command = Command::new(settings.program());
-        command.args(settings.command.iter().skip(1));
-        let program = Program::start(&mut command, if again { 0 } else { LINES });
+        command.args(settings.command.iter().skip(1)).env_remove(URL);
+        if let Some(url) = &settings.url {
+            command.env(URL, url.reveal());
+        }
+        let input = settings.input.as_ref().map(Secret::reveal);
+        let program = Program::start(&mut command, input, if again { 0 } else { LINES });
         let now = Instant::now();
         let pipe = Self {
             program: program.map_err(|cause| PipeError::Start {

@@ -7,13 +7,14 @@
 mod ending;
 mod listen;
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use affect_child::ends_with_us;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -54,16 +55,28 @@ pub(super) enum Output<'a> {
 }
 
 impl Program {
-    /// Starts it. Its first `lines_to_tell` lines on standard error go to the log for everybody, the others for those who
-    /// look for a fault.
-    pub(super) fn start(command: &mut Command, lines_to_tell: usize) -> io::Result<Self> {
+    /// Starts it. It reads `input`, a few lines, which fit into a pipe, from its standard input. Its first `lines_to_tell`
+    /// lines on standard error go to the log for everybody, the others for those who look for a fault.
+    pub(super) fn start(
+        command: &mut Command,
+        input: Option<&str>,
+        lines_to_tell: usize,
+    ) -> io::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
-        let mut child = command
-            .stdin(Stdio::null())
+        let mut child = ends_with_us(command)
+            .stdin(if input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+            // A program that does not read it has ended, and says why itself.
+            let _ = stdin.write_all(input.as_bytes());
+        }
         let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(io::Error::other("it has no output"));
         };

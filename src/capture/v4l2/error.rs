@@ -131,7 +131,7 @@ fn advice(cause: &io::Error) -> &'static str {
             "It is not there: check its cable; `affectd cameras` lists what is."
         }
         Some(Errno::ACCESS | Errno::PERM) => {
-            "This user may not use it: add the user to the group `video` (`usermod -aG video affectd`)."
+            "This user may not use it, but the group `video` may: the service is in it (SupplementaryGroups of its unit), and who starts affectd by hand gets into it by `sudo usermod -aG video $USER`."
         }
         Some(Errno::BUSY) => "Another program uses it: end that program (`fuser -v /dev/video*` names it).",
         Some(Errno::NOSPC) => {

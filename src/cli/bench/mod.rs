@@ -5,16 +5,17 @@ use std::time::{Duration, Instant};
 
 use affect_core::geometry::Rect;
 use affect_core::preprocess::Picture;
+use affect_tflite::regular;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use super::{ConfigFiles, Exit, Failure, print, start_log};
 use crate::capture::{Frame, Image, Next, SourceSettings};
 use crate::config::Config;
+use crate::jpeg;
 use crate::place;
 use crate::setup::Setup;
 use crate::vision::{Decoder, Vision};
-use crate::{jpeg, regular};
 
 mod conclusion;
 
@@ -104,7 +105,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// The bytes of the picture to work on.
 fn picture(arguments: &Arguments, vision: &mut Vision) -> Result<Vec<u8>, Failure> {
     if let Some(path) = &arguments.image {
-        return regular::read(path, jpeg::LARGEST).map_err(|e| {
+        return regular::read(path, jpeg::LARGEST as u64).map_err(|e| {
             Failure::new(
                 Exit::NoInput,
                 anyhow::anyhow!("The picture `{}` cannot be read: {e}.", path.display()),
