@@ -25,11 +25,7 @@ fn camera_config(port: u16, lines: &str) -> String {
         .find(|line| line.starts_with("length"))
         .unwrap()
         .to_owned();
-    // And in a room of its own, as only one daemon looks at one.
-    let room = format!("controller = \"the developers\"\nroom = \"room-{port}\"");
-    config
-        .replace(&length, "length = \"5s\"")
-        .replace("controller = \"the developers\"", &room)
+    config.replace(&length, "length = \"5s\"")
 }
 
 /// A camera in the network; where it is, and the file that holds its password.
