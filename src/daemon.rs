@@ -15,7 +15,7 @@ use crate::delegate::Probation;
 use crate::identity::Nameless;
 use crate::last_report::LastReport;
 use crate::pipeline::{self, Flow};
-use crate::place::state_dir;
+use crate::place::{state_dir, state_dir_or_home};
 use crate::progress::Progress;
 use crate::publish::{Publisher, Settings, Summary};
 use crate::room::{Room, RoomError};
@@ -105,8 +105,8 @@ pub(crate) fn run(
     };
     let _room = source.is_live().then(|| Room::take(config)).transpose()?;
     let last_report = match source.is_live() {
-        true => LastReport::kept_in(state_dir()),
-        false => LastReport::default(),
+        true => LastReport::kept_in(state_dir_or_home()),
+        false => LastReport::of_recording(),
     };
     let reporter = setup.reporter(config, &names, last_report);
     let progress = Arc::new(Progress::new(stop));

@@ -132,7 +132,7 @@ fn a_video_is_read_through_ffmpeg_and_without_it_the_message_says_what_to_do() {
         .output()
         .unwrap();
     let report: serde_json::Value = serde_json::from_str(stdout(&output).lines().next().unwrap()).unwrap();
-    assert_eq!(report["coverage"]["frames"], 0.75, "{}", stderr(&output));
+    assert_eq!(report["coverage"]["frames"], 1.0, "{}", stderr(&output));
     assert_eq!(report["people"]["peak"], 5);
 
     let output = affectd()

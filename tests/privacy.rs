@@ -83,7 +83,7 @@ fn one_person_gets_no_numbers_whatever_he_does() {
         let path = folder.path().join("one.mjpeg");
         clip(
             &path,
-            (0..120).map(|i| {
+            (0..72).map(|i| {
                 let (x, y, is_near) = way(i);
                 let mut frame = RgbImage::from_pixel(SIZE.0, SIZE.1, Rgb([90, 100, 110]));
                 let face = if is_near { &near } else { &far };
@@ -93,16 +93,14 @@ fn one_person_gets_no_numbers_whatever_he_does() {
                 frame
             }),
         );
-        for more in [&[][..], &["--as-camera"]] {
-            for fps in [1, 4] {
-                let windows = replay(&path, fps, more);
-                assert!(!windows.is_empty());
-                for window in &windows {
-                    assert_eq!(
-                        window["suppressed"]["min_group"], 5,
-                        "{what}, {fps} fps: {window}"
-                    );
-                }
+        for (fps, more) in [(4, &[][..]), (4, &["--as-camera"]), (1, &["--as-camera"])] {
+            let windows = replay(&path, fps, more);
+            assert!(!windows.is_empty());
+            for window in &windows {
+                assert_eq!(
+                    window["suppressed"]["min_group"], 5,
+                    "{what}, {fps} fps: {window}"
+                );
             }
         }
     }

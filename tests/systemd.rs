@@ -143,8 +143,11 @@ fn systemd_is_told_of_start_life_and_end() {
     assert_eq!(health.topic, "affectd/test/unit/health");
     assert_eq!((health.qos, health.retain), (0, false));
     let health = health.json();
-    assert_eq!(health["schema"], "affectd/health/1");
-    assert_eq!(health["camera"], "streaming");
+    assert_eq!(health["schema"], "affectd/health/2");
+    assert_eq!(
+        (&health["camera"], &health["state"]),
+        (&"door".into(), &"streaming".into())
+    );
     assert_eq!(health["frames"]["configured_per_second"], 1.0);
     assert_eq!(health["frames"]["rate"], 1.0);
     assert_eq!(health["spool"]["dropped"], 0);
@@ -195,7 +198,10 @@ fn a_silent_source_does_not_starve_it() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let source = format!("source = \"{}\"", root().join("tests/data/clip.mjpeg").display());
     let command = format!("command = [\"cat\", {pipe:?}]\nframe_timeout = \"2s\"");
-    let service = Service::start(&clip_config(free_port(), "").replace(&source, &command));
+    let config = clip_config(free_port(), "")
+        .replace(&source, &command)
+        .replace("length = \"2s\"", "length = \"5s\"");
+    let service = Service::start(&config);
     let status = service.wait_for("STATUS=No frames from the camera (no_data)");
     assert!(
         !status.contains(&"READY=1".to_owned()),
@@ -231,7 +237,7 @@ fn a_pause_from_before_holds_and_says_so() {
     let health = subscriber.wait_for("health", |m| {
         m.topic.ends_with("/health") && m.payload.contains("paused")
     });
-    assert_eq!(health.json()["frames"]["looked_at"], 0, "nobody was looked at");
+    assert_eq!(health.json()["frames"]["captured"], 0, "nobody was looked at");
 }
 
 #[test]

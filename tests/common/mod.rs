@@ -196,7 +196,13 @@ impl Daemon {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("affectd.toml");
         std::fs::write(&path, config).unwrap();
-        let process = Process::start(affectd().arg("run").arg("-c").arg(&path));
+        let process = Process::start(
+            affectd()
+                .arg("run")
+                .arg("-c")
+                .arg(&path)
+                .env("STATE_DIRECTORY", folder.path()),
+        );
         Self {
             process,
             _folder: folder,

@@ -301,14 +301,16 @@ fn limits(count: usize, seed: u64, moods: &Moods) {
         );
     }
     for n in [6, 8, 12] {
-        for (scenario, what) in [
-            (Scenario::Stays, "everybody stays"),
-            (
-                Scenario::HoldEnds,
-                "the victim leaves, and the hold ends; nobody's mood has changed",
-            ),
+        for scenario in [
+            Scenario::Stays,
+            Scenario::HoldEnds,
+            Scenario::HoldEndsQuarterChanged,
+            Scenario::HoldEndsHalfChanged,
         ] {
-            let trials = trials(line(scenario, n, 1, 0), count, seed, moods);
+            let (what, trials) = (
+                scenario.words(),
+                trials(line(scenario, n, 1, 0), count, seed, moods),
+            );
             println!(
                 "| {what} | {n} | 0 | strongest | {:.3} |",
                 attack(&trials, Goal::Strongest).rate
