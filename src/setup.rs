@@ -15,7 +15,7 @@ use affect_core::report::{
 };
 use affect_core::sampling::SamplingSettings;
 use affect_core::tracker::TrackSettings;
-use affect_tflite::{Delegate, Interpreter, Model, Options, Runtime};
+use affect_tflite::Runtime;
 
 use crate::capture::v4l2::{CameraSettings, Wish};
 use crate::capture::{
@@ -360,22 +360,5 @@ fn word(value: impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         other => unreachable!("a plain enum is written as a word, not as {other:?}"),
-    }
-}
-
-/// XNNPACK where it runs, and the library's own kernels elsewhere (armv7), which is said.
-pub(crate) fn usual_delegate(runtime: &Runtime, file: &Model) -> Delegate {
-    let options = Options {
-        threads: 1,
-        delegate: Delegate::Xnnpack,
-    };
-    match Interpreter::new(runtime, file, &options) {
-        Ok(_) => Delegate::Xnnpack,
-        Err(error) => {
-            log::warn!(
-                "XNNPACK does not run here, so the library's own kernels do, which are slower: {error}"
-            );
-            Delegate::None
-        }
     }
 }

@@ -26,6 +26,12 @@ fn the_benchmark_gives_every_stage_as_json() {
         }
     }
     assert!(report["resident_kib"].as_u64().unwrap() > 1000);
+    // It concludes: no more faces, no more frames.
+    let rates = report["board"]["frames_per_second"].as_array().unwrap();
+    let rates: Vec<f64> = rates.iter().map(|rate| rate["fps"].as_f64().unwrap()).collect();
+    assert!(rates.len() == 3 && rates[0] >= rates[1] && rates[1] >= rates[2] && rates[2] > 0.0);
+    let whole = stages[7]["wall_ms"]["p90"].as_f64().unwrap();
+    assert!((rates[0] - 1000.0 / whole).abs() <= 0.1, "{rates:?}, {whole} ms");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::daemon;
 use crate::memory;
 use crate::publish;
 use crate::setup::{self, Setup, names};
+use crate::vision::Decoder;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -100,7 +101,10 @@ fn source(config: &Config) -> anyhow::Result<String> {
     loop {
         // A live source that stays silent ends this with its own error.
         match source.next()? {
-            Next::Picture(_) | Next::Taken(..) => return Ok(format!("{settings} gives pictures")),
+            Next::Picture(image) | Next::Taken(image, _) => {
+                Decoder::default().decode(image)?;
+                return Ok(format!("{settings} gives pictures"));
+            }
             Next::Broken(..) | Next::NotYet => {}
             Next::End => anyhow::bail!("{settings} gives no picture."),
         }

@@ -87,6 +87,7 @@ const EXIT_CODES: &str = "\
 Exit status (sysexits.h):
   0   done, or stopped when asked to
   64  the command line is wrong
+  65  the source is there, and nothing of it could be looked at
   66  the source cannot be read
   69  something that is needed is not there now: broker, pins, Edge TPU
   70  a fault of affectd itself
@@ -99,6 +100,8 @@ Exit status (sysexits.h):
 #[repr(u8)]
 enum Exit {
     Usage = 64,
+    /// What was given is there, and nothing of it could be read.
+    Data = 65,
     NoInput = 66,
     Unavailable = 69,
     Software = 70,
@@ -134,7 +137,11 @@ impl From<SetupError> for Failure {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        Self::new(Exit::NoInput, error)
+        let exit = match error {
+            SourceError::NoThread { .. } => Exit::Unavailable,
+            _ => Exit::NoInput,
+        };
+        Self::new(exit, error)
     }
 }
 
@@ -252,6 +259,7 @@ mod tests {
     fn every_exit_code_is_told() {
         let all = [
             Exit::Usage,
+            Exit::Data,
             Exit::NoInput,
             Exit::Unavailable,
             Exit::Software,
@@ -262,6 +270,7 @@ mod tests {
             // Whoever adds one is reminded to tell it.
             match exit {
                 Exit::Usage
+                | Exit::Data
                 | Exit::NoInput
                 | Exit::Unavailable
                 | Exit::Software

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use affect_core::manifest::{Manifest, Task};
-use affect_tflite::{Delegate, Delegation, Interpreter, Options, Runtime};
+use affect_tflite::{Delegate, Delegation, Options, Runtime};
 
 use super::{Exit, Failure, say, start_log};
 use crate::config::Level;
+use crate::delegate;
 use crate::golden;
 use crate::place;
-use crate::setup;
 use affect_vision::LoadedModel;
 
 #[derive(Debug, clap::Args)]
@@ -62,17 +62,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     let path = place::runtime(arguments.runtime.as_deref()).map_err(|e| bad(e.into()))?;
     let runtime = Runtime::load(&path).map_err(|e| bad(e.into()))?;
-    let delegate = match arguments.delegate {
-        Arithmetic::Auto => setup::usual_delegate(&runtime, &model.file),
-        Arithmetic::Xnnpack => Delegate::Xnnpack,
-        Arithmetic::None => Delegate::None,
-    };
+    let on = |delegate| delegate::with(&runtime, &model.file, delegate);
+    let (delegate, interpreter) = match arguments.delegate {
+        Arithmetic::Auto => delegate::usual(&runtime, &model.file),
+        Arithmetic::Xnnpack => on(Delegate::Xnnpack),
+        Arithmetic::None => on(Delegate::None),
+    }
+    .map_err(|e| bad(e.into()))?;
     let kernels = match delegate {
         Delegate::Xnnpack => "XNNPACK",
         _ => "its own kernels",
     };
     let options = Options { threads: 1, delegate };
-    let interpreter = Interpreter::new(&runtime, &model.file, &options).map_err(|e| bad(e.into()))?;
     say(format_args!(
         "delegate   TensorFlow Lite {} with {} takes {}",
         runtime.version(),

@@ -2,10 +2,10 @@
 
 use affect_core::report::CameraStateWord;
 
-use super::super::jpegs::tests::jpeg;
 use super::super::pixels::PixelFormat;
-use super::listen::{LINE, printable};
+use super::super::program::{LINE, printable};
 use super::*;
+use crate::jpeg::stream_tests::jpeg;
 
 fn settings(script: &str, output: Output) -> PipeSettings {
     PipeSettings {

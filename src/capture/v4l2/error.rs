@@ -8,6 +8,7 @@ use std::time::Duration;
 use affect_core::report::CameraStateWord;
 use rustix::io::Errno;
 
+use super::STUCK;
 use super::choose::Wish;
 
 /// So many of a camera's formats are told at most.
@@ -166,6 +167,11 @@ impl CameraError {
             (Fault::System(_), Step::Read) => "read",
             (Fault::System(_), _) => "start",
         }
+    }
+
+    /// Whether it stays so until the daemon is started anew.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(&self.fault, Fault::System(cause) if cause.get_ref().is_some_and(|why| why.to_string() == STUCK))
     }
 
     /// Whether the bus has no room for the mode that was asked for.
