@@ -106,7 +106,7 @@ impl Reporter {
             Verdict::Suppressed => ReportBody::Suppressed(SuppressedBody { suppressed: needed }),
             Verdict::Held => ReportBody::Held(HeldBody { held: needed }),
             Verdict::Released(released) => {
-                self.last_report.note(now.wall);
+                self.last_report.note(now);
                 // How long other frames took, and how many there was time for, would tell whether somebody was in them.
                 progress.latency.add(&latencies);
                 let covers = (span.end - span.covered_from()).as_secs_f64();

@@ -62,7 +62,19 @@ impl LastReport {
         };
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let trial = file.with_extension("new");
+                let Err(error) = std::fs::write(&trial, "").and_then(|()| std::fs::remove_file(&trial))
+                else {
+                    return None;
+                };
+                log::warn!(
+                    "`{}` cannot be written ({error}), so whether a report has just gone out cannot be told, and nothing is released for {} minutes: make its folder writable for affectd.",
+                    file.display(),
+                    SILENCE.as_secs() / 60
+                );
+                return Some(SILENCE);
+            }
             Err(error) => {
                 log::warn!(
                     "When the last report went out cannot be read from `{}` ({error}), so nothing is released for {} minutes.",
@@ -89,20 +101,32 @@ impl LastReport {
         Some(silent)
     }
 
-    /// A report goes out.
-    pub(crate) fn note(&mut self, now: SystemTime) {
+    /// A report goes out. By a clock that is not set the time says nothing, so that the next start waits.
+    pub(crate) fn note(&mut self, now: Moment) {
+        if !now.synced {
+            self.last = None;
+            if self.written != Some(SystemTime::UNIX_EPOCH) {
+                self.write(SystemTime::UNIX_EPOCH, "by a clock that was not set");
+            }
+            return;
+        }
+        let now = now.wall;
         self.last = Some(now);
         if self
             .written
             .is_none_or(|written| now > written || written > now + AHEAD * 2)
         {
-            self.write(now + AHEAD);
+            self.write(now + AHEAD, "");
         }
     }
 
-    fn write(&mut self, time: SystemTime) {
+    /// Writes a time, or the words that stand for one that is not known.
+    fn write(&mut self, time: SystemTime, words: &str) {
         let Some(file) = &self.file else { return };
-        let text = humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string();
+        let text = match words {
+            "" => humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string(),
+            words => words.to_owned(),
+        };
         let new = file.with_extension("new");
         let written = File::create(&new)
             .and_then(|mut file| {
@@ -130,7 +154,7 @@ impl Drop for LastReport {
         if let Some(last) = self.last
             && self.written.is_some()
         {
-            self.write(last);
+            self.write(last, "");
         }
     }
 }
@@ -159,7 +183,7 @@ mod tests {
         let kept = || LastReport::kept_in(Some(folder.path().to_owned()));
         assert_eq!(kept().silent_for(moment(noon(), true)), None);
         let mut running = kept();
-        running.note(noon());
+        running.note(moment(noon(), true));
         // Power is lost now: the file is ahead, so more is waited rather than less.
         assert_eq!(
             kept().silent_for(moment(noon() + MINUTE, true)),
@@ -184,7 +208,7 @@ mod tests {
     fn a_clock_that_cannot_be_relied_on_means_waiting() {
         let folder = tempfile::tempdir().unwrap();
         let mut running = LastReport::kept_in(Some(folder.path().to_owned()));
-        running.note(noon());
+        running.note(moment(noon(), true));
         drop(running);
         let kept = LastReport::kept_in(Some(folder.path().to_owned()));
         for moment in [
@@ -193,6 +217,14 @@ mod tests {
         ] {
             assert!(kept.silent_for(moment).unwrap() >= SILENCE);
         }
+        // Noted by a clock that was hours behind, and set before the next start.
+        let mut running = LastReport::kept_in(Some(folder.path().to_owned()));
+        running.note(moment(noon() - MINUTE * 180, false));
+        drop(running);
+        let kept = LastReport::kept_in(Some(folder.path().to_owned()));
+        assert!(kept.silent_for(moment(noon(), true)).unwrap() >= SILENCE);
+        let nowhere = LastReport::kept_in(Some(folder.path().join("gone")));
+        assert_eq!(nowhere.silent_for(moment(noon(), true)), Some(SILENCE));
         std::fs::write(folder.path().join(FILE), "damaged").unwrap();
         assert!(kept.silent_for(moment(noon(), true)).unwrap() >= SILENCE);
     }
@@ -204,7 +236,7 @@ mod tests {
         let mut running = LastReport::kept_in(Some(folder.path().to_owned()));
         let mut texts = std::collections::BTreeSet::new();
         for window in 0..240 {
-            running.note(noon() + Duration::from_secs(15 * window));
+            running.note(moment(noon() + Duration::from_secs(15 * window), true));
             texts.insert(std::fs::read_to_string(&file).unwrap());
         }
         assert!(

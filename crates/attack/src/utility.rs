@@ -266,6 +266,7 @@ fn run(visits: &[Visit], perfect: bool, seconds: f64, random: &mut ChaCha8Rng) -
             // A place is disturbed where somebody walks by or away, seen or not.
             let bodies: Vec<Rect> = visits.iter().filter_map(|visit| visit.walks_at(time)).collect();
             tracker.watch(|surroundings, place| {
+                surroundings.rest();
                 if bodies.iter().any(|body| near(body, place)) {
                     surroundings.disturb();
                 }

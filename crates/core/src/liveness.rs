@@ -1,16 +1,25 @@
 //! Whether a face lives: a picture of a face keeps its place and its pixels, a person does not, however attentive.
 //!
-//! A face lives from the moment at which it is seen to change, and for [`LIVES_FOR`] after. The pixels of one place in the
+//! A face lives once it was seen to change three times within [`LIVES_FOR`]. The pixels of one place in the
 //! frame are compared, not those of the detector's box, which trembles on a picture, too. Light that changes as a whole
 //! counts as no change, and noise is told from movement by how many pixels a cell has. A screen with moving people, a
 //! mirror, or a picture that somebody carries lives.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::geometry::Rect;
 use crate::preprocess::{GREY_CELLS, Picture};
 
-/// How long a face that has changed counts as living without another change.
+/// How often a face must change to live: a shadow that passes, or a lens that hunts for focus, changes it once or twice.
+const CHANGES: usize = 3;
+/// How far apart these changes must lie.
+const APART: Duration = Duration::from_secs(1);
+/// How many looks back the least change from look to look is taken for the noise.
+const NOISE_LOOKS: usize = 8;
+/// How many times as large as the noise a change must be.
+const ABOVE_NOISE: f32 = 1.5;
+/// How long a face that has changed so often counts as living without another change.
 pub const LIVES_FOR: Duration = Duration::from_secs(30);
 /// How often a face is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
@@ -28,7 +37,11 @@ const NOISE: f32 = 20.0;
 pub struct Liveness {
     anchor: Option<Anchor>,
     looked: Option<Duration>,
-    changed: Option<Duration>,
+    /// The cells of the last look, if they are of the same place, and how much they changed from look to look.
+    last: Option<[f32; GREY_CELLS * GREY_CELLS]>,
+    steps: VecDeque<f32>,
+    /// The last changes that count, the newest at the end.
+    changed: VecDeque<Duration>,
 }
 
 #[derive(Debug, Clone)]
@@ -47,30 +60,48 @@ impl Liveness {
             return;
         }
         self.looked = Some(at);
-        let changed = match &self.anchor {
-            None => false,
-            Some(anchor) => {
-                has_moved(&anchor.rect, rect)
-                    || picture
-                        .grey_cells(&anchor.rect, SAMPLES)
-                        .is_some_and(|(now, samples)| change(&anchor.cells, &now) > limit(samples))
-            }
+        let Some(anchor) = &self.anchor else {
+            return self.begin(picture, rect);
         };
+        let now = picture.grey_cells(&anchor.rect, SAMPLES);
+        let changed = has_moved(&anchor.rect, rect)
+            || now.is_some_and(|(now, samples)| {
+                let change_from_look = self.last.map_or(f32::INFINITY, |last| change(&last, &now));
+                self.steps.push_back(change_from_look);
+                if self.steps.len() > NOISE_LOOKS {
+                    self.steps.pop_front();
+                }
+                let noise = self.steps.iter().copied().fold(f32::INFINITY, f32::min);
+                change(&anchor.cells, &now) > limit(samples).max(ABOVE_NOISE * noise)
+            });
+        self.last = now.map(|(now, _)| now);
         if changed {
-            self.changed = Some(at);
+            if self
+                .changed
+                .back()
+                .is_none_or(|last| at.saturating_sub(*last) >= APART)
+            {
+                self.changed.push_back(at);
+            }
+            if self.changed.len() > CHANGES {
+                self.changed.pop_front();
+            }
+            self.begin(picture, rect);
         }
-        if changed || self.anchor.is_none() {
-            self.anchor = picture
-                .grey_cells(rect, SAMPLES)
-                .map(|(cells, _)| Anchor { rect: *rect, cells });
-        }
+    }
+
+    /// Takes the place as it is now for the one to compare with.
+    fn begin(&mut self, picture: &Picture<'_>, rect: &Rect) {
+        let cells = picture.grey_cells(rect, SAMPLES).map(|(cells, _)| cells);
+        self.last = cells;
+        self.anchor = cells.map(|cells| Anchor { rect: *rect, cells });
     }
 
     /// Whether the face lives at `at`.
     #[must_use]
     pub fn lives(&self, at: Duration) -> bool {
-        self.changed
-            .is_some_and(|changed| at.saturating_sub(changed) <= LIVES_FOR)
+        let within = |changed: &Duration| at.saturating_sub(*changed) <= LIVES_FOR;
+        self.changed.len() == CHANGES && self.changed.iter().all(within)
     }
 }
 
@@ -192,19 +223,51 @@ mod tests {
     }
 
     #[test]
-    fn who_walks_lives_at_once_and_who_stops_changing_dies_after_half_a_minute() {
+    fn who_walks_lives_after_three_steps_and_who_stops_changing_dies_after_half_a_minute() {
         let mut liveness = Liveness::default();
         let rgb = frame(50.0, 50.0, 0.0, 1.0, 0);
         let picture = Picture::new(SIZE, SIZE, &rgb).unwrap();
         let at = Duration::from_secs;
-        liveness.look(at(0), &picture, &face(10.0, 50.0));
-        assert!(!liveness.lives(at(0)), "nobody lives before having changed");
-        liveness.look(at(1), &picture, &face(50.0, 50.0));
-        assert!(liveness.lives(at(1)));
-        for second in 2..=31 {
-            liveness.look(at(second), &picture, &face(50.0, 50.0));
+        for second in 0..=3 {
+            assert!(!liveness.lives(at(second)), "nobody lives before having changed");
+            liveness.look(at(second), &picture, &face(10.0 + 20.0 * second as f32, 50.0));
+        }
+        assert!(liveness.lives(at(3)));
+        for second in 4..=31 {
+            liveness.look(at(second), &picture, &face(70.0, 50.0));
             assert!(liveness.lives(at(second)));
         }
-        assert!(!liveness.lives(at(32)));
+        assert!(
+            !liveness.lives(at(32)),
+            "half a minute after the first of the three"
+        );
+    }
+
+    #[test]
+    fn a_shadow_that_passes_and_a_lens_that_hunts_make_no_poster_live() {
+        // The shadow's edge crosses the poster within two seconds, from one side to the other; then nothing for a minute.
+        let shadow = |i: usize| {
+            let mut rgb = frame(50.0, 50.0, 3.0, 1.0, i as u64);
+            let edge = 40 * i.min(8);
+            for (n, level) in rgb.iter_mut().enumerate() {
+                let x = n / 3 % SIZE;
+                if (edge.saturating_sub(120)..edge).contains(&x) {
+                    *level = (f32::from(*level) * 0.6) as u8;
+                }
+            }
+            rgb
+        };
+        assert!(!lives((0..60).map(|i| (shadow(i), face(50.0, 50.0)))));
+        let nudged = |i: usize| if i < 10 { 50.0 } else { 55.0 };
+        assert!(!lives((0..60).map(|i| (
+            frame(nudged(i), 50.0, 3.0, 1.0, i as u64),
+            face(50.0, 50.0)
+        ))));
+    }
+
+    #[test]
+    fn strong_noise_is_no_life() {
+        let frames = (0..60).map(|i| (frame(50.0, 50.0, 40.0, 1.0, i), face(50.0, 50.0)));
+        assert!(!lives(frames));
     }
 }

@@ -7,35 +7,61 @@ use crate::preprocess::{GREY_CELLS, Picture};
 
 /// From which part of the cells on that have changed somebody has moved about.
 const DISTURBED: f32 = 0.35;
-/// Least change of a cell from one frame to the next, in grey levels.
-const LEAST_CHANGE: f32 = 10.0;
+/// Change of a cell that counts, as a part of how much the cells differ among themselves, …
+const PART_OF_CONTRAST: f32 = 0.25;
+/// … but at least and at most so many grey levels.
+const CHANGE: (f32, f32) = (3.0, 10.0);
+/// How much the cells must differ among themselves (standard deviation, in grey levels) for a change to be seen at all: in the
+/// dark, or before a wall in clothes of its colour, nobody can be told to be still there.
+const LEAST_CONTRAST: f32 = 8.0;
+/// By which factor a lamp may change the contrast.
+const GAIN: f32 = 1.5;
 /// Pixels along each side of a cell that are looked at.
 const SAMPLES: usize = 4;
 /// All cells that are not of the head, which may turn.
 const AROUND: u64 = around();
 
+type Cells = [f32; GREY_CELLS * GREY_CELLS];
+
 /// The surroundings of one face: from a quarter of a face above it down to the chest, and half a face to either side.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
-    last: Option<[f32; GREY_CELLS * GREY_CELLS]>,
+    /// When the face was last seen, and in the last frame.
+    with_face: Option<Cells>,
+    last: Option<Cells>,
     changed: u64,
+    /// Whether it is too dark, or too even, to see anything.
+    blind: bool,
 }
 
 impl Surroundings {
-    /// Whether somebody has moved about there since the face was last seen.
+    /// Whether nobody has moved about there since the face was last seen: neither from one frame to the next, nor, more slowly,
+    /// since then. What was never looked at is not known.
     #[must_use]
-    pub fn are_disturbed(&self) -> bool {
-        (self.changed & AROUND).count_ones() as f32 / AROUND.count_ones() as f32 > DISTURBED
+    pub fn are_quiet(&self) -> bool {
+        let Some(last) = self.last.as_ref().filter(|_| !self.blind) else {
+            return false;
+        };
+        let slowly = self.with_face.map_or(0, |before| changes(&before, last));
+        let part = |cells: u64| (cells & AROUND).count_ones() as f32 / AROUND.count_ones() as f32;
+        part(self.changed | slowly) <= DISTURBED
     }
 
     /// What has moved until now does not matter: the face is seen.
     pub(crate) fn face_is_seen(&mut self) {
         self.changed = 0;
+        self.with_face = self.last;
     }
 
     /// Says that somebody moves about there.
     pub fn disturb(&mut self) {
         self.changed = u64::MAX;
+    }
+
+    /// Says that nobody moves about there, where there are no pictures.
+    #[cfg(feature = "attack")]
+    pub fn rest(&mut self) {
+        self.last.get_or_insert([0.0; GREY_CELLS * GREY_CELLS]);
     }
 
     /// Looks at the surroundings of the face that was in `face`. What cannot be seen counts as disturbed.
@@ -47,19 +73,49 @@ impl Surroundings {
             h: 2.5 * face.h,
         };
         let Some((now, _)) = picture.grey_cells(&part, SAMPLES) else {
-            return self.disturb();
+            self.blind = true;
+            return;
         };
+        self.blind = contrast(&now) < LEAST_CONTRAST;
         if let Some(last) = self.last {
-            // A lamp that is switched on changes all cells alike.
-            let shift = median(std::array::from_fn(|i| now[i] - last[i]));
-            for (i, (before, now)) in last.iter().zip(&now).enumerate() {
-                if (now - before - shift).abs() > LEAST_CHANGE {
-                    self.changed |= 1 << i;
-                }
-            }
+            self.changed |= changes(&last, &now);
         }
         self.last = Some(now);
+        self.with_face.get_or_insert(now);
     }
+}
+
+/// Which cells have changed, but for light that changes all alike.
+fn changes(before: &Cells, now: &Cells) -> u64 {
+    let (spread, spread_now) = (contrast(before), contrast(now).max(1.0));
+    let gain = (spread / spread_now).clamp(1.0 / GAIN, GAIN);
+    let differences: Cells = std::array::from_fn(|i| now[i] * gain - before[i]);
+    let shift = median(around_head(&differences).collect());
+    let limit = (PART_OF_CONTRAST * spread).clamp(CHANGE.0, CHANGE.1);
+    let mut changed = 0;
+    for (i, (before, now)) in before.iter().zip(now).enumerate() {
+        if (now * gain - before - shift).abs() > limit {
+            changed |= 1 << i;
+        }
+    }
+    changed
+}
+
+/// How much the cells differ among themselves: standard deviation. The head, which may turn, does not count.
+fn contrast(cells: &Cells) -> f32 {
+    let around: Vec<f32> = around_head(cells).collect();
+    let count = around.len() as f32;
+    let mean = around.iter().sum::<f32>() / count;
+    (around.iter().map(|cell| (cell - mean).powi(2)).sum::<f32>() / count).sqrt()
+}
+
+fn around_head(cells: &Cells) -> impl Iterator<Item = f32> {
+    let is_around = |i: &usize| AROUND >> i & 1 == 1;
+    cells
+        .iter()
+        .enumerate()
+        .filter(move |(i, _)| is_around(i))
+        .map(|(_, cell)| *cell)
 }
 
 const fn around() -> u64 {
@@ -75,7 +131,7 @@ const fn around() -> u64 {
     cells
 }
 
-fn median(mut values: [f32; GREY_CELLS * GREY_CELLS]) -> f32 {
+fn median(mut values: Vec<f32>) -> f32 {
     values.sort_by(f32::total_cmp);
     values[values.len() / 2]
 }
@@ -119,7 +175,7 @@ mod tests {
         for rgb in frames {
             surroundings.look(&Picture::new(SIZE, SIZE, &rgb).unwrap(), &FACE);
         }
-        surroundings.are_disturbed()
+        !surroundings.are_quiet()
     }
 
     #[test]
@@ -149,13 +205,29 @@ mod tests {
     }
 
     #[test]
+    fn who_goes_slowly_is_seen_and_in_the_dark_nobody_is_trusted() {
+        // A pixel at each frame, in clothes that are nearly as grey as the wall.
+        for body in [80.0, 100.0, 130.0] {
+            let leaves = (0..200u64).map(|i| frame(Some(body), 180.0, i as f32, 1.0, i));
+            assert!(disturbed(leaves), "clothes of {body}");
+        }
+        let dark = (0..20u64).map(|i| frame(Some(60.0), 180.0, 0.0, 0.1, i));
+        assert!(disturbed(dark), "nothing moves, but nothing could be seen to");
+    }
+
+    #[test]
     fn what_cannot_be_seen_is_disturbed_and_a_face_that_is_seen_ends_it() {
         let rgb = frame(None, 0.0, 0.0, 1.0, 1);
         let picture = Picture::new(SIZE, SIZE, &rgb).unwrap();
         let mut surroundings = Surroundings::default();
+        assert!(!surroundings.are_quiet(), "never looked at");
         surroundings.look(&picture, &Rect { x: 900.0, ..FACE });
-        assert!(surroundings.are_disturbed());
+        assert!(!surroundings.are_quiet(), "outside");
+        surroundings.look(&picture, &FACE);
+        assert!(surroundings.are_quiet());
+        surroundings.disturb();
+        assert!(!surroundings.are_quiet());
         surroundings.face_is_seen();
-        assert!(!surroundings.are_disturbed());
+        assert!(surroundings.are_quiet());
     }
 }

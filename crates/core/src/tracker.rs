@@ -27,6 +27,9 @@ pub const TURNED_AWAY: Duration = Duration::from_secs(30);
 const SAME_PLACE: f32 = 0.5;
 /// How far a face strays that keeps its place, in widths of it.
 const STRAY: f32 = 0.5;
+/// A face that is seen again within this time is surely the same; later somebody else can have taken its place, unless it had
+/// settled and nobody moved about. So at fewer than three frames a second only who keeps his place is surely the same.
+const SURELY_SAME: Duration = Duration::from_millis(350);
 
 /// A track's name: a random number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,7 +118,19 @@ impl Track {
         self.last_seen.saturating_sub(self.settled.1) >= SETTLED
     }
 
-    fn see(&mut self, at: Duration, face: Rect) {
+    /// Whether a face that is seen now is surely the one of this track.
+    fn is_surely(&self, at: Duration, face: &Rect) -> bool {
+        let stays =
+            || self.has_settled() && self.rect.iou(face) >= SAME_PLACE && self.surroundings.are_quiet();
+        at.saturating_sub(self.last_seen) <= SURELY_SAME || stays()
+    }
+
+    /// The face is seen again; if it may be another one, the track has a new name from now on.
+    fn see(&mut self, at: Duration, face: Rect, random: Random<'_>) {
+        if !self.is_surely(at, &face) {
+            (self.id, self.before) = (TrackId(random()), None);
+            self.liveness = Liveness::default();
+        }
         let seconds = at.saturating_sub(self.last_seen).as_secs_f32();
         if seconds > 0.0 {
             let ((x0, y0), (x1, y1)) = (self.rect.centre(), face.centre());
@@ -165,10 +180,10 @@ impl Tracker {
         self.tracks.retain(|track| {
             let unseen = at.saturating_sub(track.last_seen);
             let may_be_there =
-                memory > Duration::ZERO && track.has_settled() && !track.surroundings.are_disturbed();
+                memory > Duration::ZERO && track.has_settled() && track.surroundings.are_quiet();
             unseen <= memory || (unseen <= TURNED_AWAY && may_be_there)
         });
-        self.match_faces(at, faces);
+        self.match_faces(at, faces, random);
         for face in faces {
             // A face that was matched has a track with just this box and time.
             if !self
@@ -201,7 +216,7 @@ impl Tracker {
 
     /// Matches faces to tracks: first by overlap with where each track must be by now, then, for what is left, by how far
     /// somebody can have moved.
-    fn match_faces(&mut self, at: Duration, faces: &[Rect]) {
+    fn match_faces(&mut self, at: Duration, faces: &[Rect], random: Random<'_>) {
         self.pairs.clear();
         for (t, track) in self.tracks.iter().enumerate() {
             for (f, face) in faces.iter().enumerate() {
@@ -215,7 +230,7 @@ impl Tracker {
         let mut next = 0;
         while next < self.pairs.len() {
             let (_, t, f) = self.pairs[next];
-            self.tracks[t].see(at, faces[f]);
+            self.tracks[t].see(at, faces[f], random);
             next += 1;
             let mut kept = next;
             for i in next..self.pairs.len() {
@@ -299,9 +314,56 @@ mod tests {
         let mut random = seeded(3);
         let mut tracker = Tracker::new(SETTINGS);
         let first = ids(&mut tracker, 0, &[face(0.0)], &mut random);
-        ids(&mut tracker, 500, &[], &mut random);
-        assert_eq!(ids(&mut tracker, 1000, &[face(5.0)], &mut random), first);
-        assert_ne!(ids(&mut tracker, 2001, &[face(5.0)], &mut random), first);
+        ids(&mut tracker, 200, &[], &mut random);
+        assert_eq!(ids(&mut tracker, 300, &[face(5.0)], &mut random), first);
+        assert_eq!(tracker.tracks.len(), 1);
+        assert_ne!(ids(&mut tracker, 1301, &[face(5.0)], &mut random), first);
+    }
+
+    #[test]
+    fn who_is_found_again_after_a_while_may_be_somebody_else_and_has_another_name() {
+        let mut random = seeded(6);
+        let mut tracker = Tracker::new(SETTINGS);
+        let first = ids(&mut tracker, 0, &[face(0.0)], &mut random);
+        let (tracks, present) = tracker.update(at(600), &[face(0.0)], &mut random);
+        assert_eq!(
+            (tracks.len(), present),
+            (1, 1),
+            "it is the same track, which was read a moment ago"
+        );
+        assert_ne!(tracks[0].id(), first[0]);
+        assert_eq!(tracks[0].before(), None);
+    }
+
+    #[test]
+    fn who_has_settled_and_turns_away_is_the_same_if_nobody_moved_about() {
+        for (moved, same) in [(false, true), (true, false)] {
+            let mut random = seeded(7);
+            let mut tracker = Tracker::new(SETTINGS);
+            // A picture with something to see in it.
+            let rgb: Vec<u8> = (0..120 * 120 * 3)
+                .map(|i| if i / 3 % 120 / 15 % 2 == 0 { 40 } else { 160 })
+                .collect();
+            let other: Vec<u8> = rgb.iter().map(|level| 200 - level).collect();
+            let mut name = None;
+            for ms in (0..30_000).step_by(250) {
+                let turned_away = (5_000..20_000).contains(&ms);
+                let shown = if moved && ms == 10_000 { &other } else { &rgb };
+                let picture = crate::preprocess::Picture::new(120, 120, shown).unwrap();
+                tracker.watch(|surroundings, rect| surroundings.look(&picture, rect));
+                let faces = if turned_away { vec![] } else { vec![face(40.0)] };
+                let (tracks, present) = tracker.update(at(ms), &faces, &mut random);
+                if present == 1 {
+                    let now = tracks[0].id();
+                    if ms == 29_750 {
+                        assert_eq!(Some(now) == name, same, "moved: {moved}");
+                    }
+                    if ms < 5_000 {
+                        name = Some(now);
+                    }
+                }
+            }
+        }
     }
 
     #[test]
