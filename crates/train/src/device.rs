@@ -152,7 +152,8 @@ fn learn(network: &Architecture, on: &Device) -> anyhow::Result<[Vec<f32>; 3]> {
     let batch = [Batch {
         pictures: pictures.clone(),
         targets: vec![one_of_each.collect()],
-        count: COUNT,
+        priors: Vec::new(),
+            count: COUNT,
     }];
     let mut optimiser = SgdConfig::new().init();
     let mut losses = Vec::new();
