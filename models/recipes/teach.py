@@ -1,11 +1,11 @@
 """What published expression models answer for face pictures: the teachers of our own.
 
-    python teach.py ask TEACHERS PICTURES ANSWERS.npz          every picture below PICTURES, as it is and mirrored
+    python teach.py ask TEACHERS PICTURES ANSWERS.npz [NAMES]  every picture below PICTURES, as it is and mirrored
     python teach.py weigh WEIGHTS.json ANSWERS.npz …           weights that are best on labelled pictures (`…/<class>/<picture>`)
     python teach.py write WEIGHTS.json ANSWERS.npz TABLE.csv   the weighted answer for each picture, for `teachers` in a recipe
 
-TEACHERS is the folder that teach.sh fills. Pictures of several folders can be asked for again: files that ANSWERS.npz knows are not.
-The answers of the models are multiplied (geometric mean), as independent witnesses are. (environment: requirements.txt)
+TEACHERS is the folder that teach.sh fills; NAMES are some of them, separated by commas. A second call asks only those teachers that
+ANSWERS.npz does not have. The answers are multiplied (a geometric mean with weights). (environment: requirements.txt)
 """
 import csv
 import json
@@ -157,7 +157,7 @@ def in_our_order(teacher, answers):
     return ordered
 
 
-def ask(teachers, pictures, out):
+def ask(teachers, pictures, out, only=None):
     names = sorted(str(p.relative_to(pictures)) for p in pictures.rglob("*")
                    if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
     if not names:
@@ -167,7 +167,7 @@ def ask(teachers, pictures, out):
         sys.exit(f"{out} is of other pictures than {pictures}: remove it.")
     found = {"files": np.array(names), **known}
     for name, kind in TEACHERS.items():
-        if name in found:
+        if name in found or (only and name not in str(only).split(",")):
             continue
         teacher, rows = kind(teachers), []
         for start in range(0, len(names), TOGETHER):
@@ -191,7 +191,7 @@ def mixed(weights, answers):
     logs = logs + np.array(weights["bias"])
     scores = np.exp(logs - logs.max(-1, keepdims=True))
     scores /= scores.sum(-1, keepdims=True)
-    contempt = answers["ours"][:, 7:]
+    contempt = answers["ours"][:, 7:] if "ours" in answers else np.zeros((len(scores), 1))
     return np.concatenate([scores * (1 - contempt), contempt], 1)
 
 
@@ -219,20 +219,21 @@ def weigh(out, sets):
         print(f"| {title} | " + " | ".join(f"{100 * c[0]:.1f} / {100 * c[1]:.1f}" for c in cells) + " |", flush=True)
 
     flat = [0.0] * 7
-    for name in TEACHERS:
+    names = [name for name in TEACHERS if all(name in a for _, a, _ in loaded)]
+    for name in names:
         row(name, {"teachers": {name: 1.0}, "bias": flat})
-    row("all, equal", {"teachers": {name: 1 / len(TEACHERS) for name in TEACHERS}, "bias": flat})
+    row("all, equal", {"teachers": {name: 1 / len(names) for name in names}, "bias": flat})
 
     def unpack(x):
-        return {"teachers": dict(zip(TEACHERS, (float(v) for v in np.exp(x[:len(TEACHERS)])))),
-                "bias": [float(v) for v in x[len(TEACHERS):]]}
+        return {"teachers": dict(zip(names, (float(v) for v in np.exp(x[:len(names)])))),
+                "bias": [float(v) for v in x[len(names):]]}
 
     def loss(x):
         w = unpack(x)
         # The bias is held near 0: a few hundred pictures do not say much about a prior.
         return sum(figures(mixed(w, a), y)[2] for _, a, y in loaded) / len(loaded) + 0.02 * np.sum(np.square(w["bias"]))
 
-    start = np.concatenate([np.full(len(TEACHERS), np.log(0.2)), flat])
+    start = np.concatenate([np.full(len(names), np.log(0.2)), flat])
     best = unpack(minimize(loss, start, method="L-BFGS-B", options={"maxiter": 150}).x)
     best = {"teachers": {n: round(v, 3) for n, v in best["teachers"].items()}, "bias": [round(v, 3) for v in best["bias"]]}
     row("all, weighed (seen)", best)

@@ -111,5 +111,7 @@ pub(super) fn expression(
             .collect(),
         confusion,
         calibration_error: calibration_error(&confidences),
+        confidence: confidences.iter().map(|(c, _)| f64::from(*c)).sum::<f64>()
+            / confidences.len().max(1) as f64,
     })
 }

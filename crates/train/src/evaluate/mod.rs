@@ -1,5 +1,6 @@
 //! Evaluation: the paper's tables for a model in the daemon's interpreter, or for float weights.
 
+pub mod change;
 mod expression;
 mod markdown;
 pub mod metrics;
@@ -7,3 +8,4 @@ pub mod model;
 pub mod rank;
 pub mod recognition;
 pub mod report;
+pub mod sets;

@@ -75,6 +75,17 @@ pub struct ExpressionReport {
     pub recall: Vec<Rate>,
     /// Expected calibration error, 0 to 1.
     pub calibration_error: f64,
+    /// What the best answers say of themselves, on average.
+    pub confidence: f64,
+}
+
+impl ExpressionReport {
+    /// The mean of the recalls: what accuracy would be if every label were as frequent.
+    #[must_use]
+    pub fn mean_recall(&self) -> f64 {
+        let found: Vec<f64> = self.recall.iter().filter(|r| r.of > 0).map(|r| r.value).collect();
+        found.iter().sum::<f64>() / found.len().max(1) as f64
+    }
 }
 
 /// The same model on some of the people.
