@@ -153,7 +153,7 @@ fn learn(network: &Architecture, on: &Device) -> anyhow::Result<[Vec<f32>; 3]> {
         pictures: pictures.clone(),
         targets: vec![one_of_each.collect()],
         priors: Vec::new(),
-            count: COUNT,
+        count: COUNT,
     }];
     let mut optimiser = SgdConfig::new().init();
     let mut losses = Vec::new();

@@ -80,7 +80,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let all = faces.len();
     faces.retain(|face| !face.known_duplicate);
-    let name = data.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = data
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let data = format!(
         "{name}{}",
         if arguments.split.is_empty() {
@@ -115,7 +119,10 @@ fn several(arguments: &Arguments) -> anyhow::Result<()> {
         let mut data = set.format.read(&set.path)?;
         if let Some(detector) = &arguments.detector {
             let without = detect(detector, &mut data.faces, &arguments.runtime)?;
-            log::info!("{}: {without} picture(s) without a face that the detector finds are left out.", set.text);
+            log::info!(
+                "{}: {without} picture(s) without a face that the detector finds are left out.",
+                set.text
+            );
         }
         let mut faces: Vec<&Face> = data.split(&set.split);
         faces.retain(|face| !face.known_duplicate && face.majority().is_some());
@@ -130,7 +137,10 @@ fn several(arguments: &Arguments) -> anyhow::Result<()> {
         for change in std::iter::once(None).chain(arguments.change.iter().map(Some)) {
             let changed: Vec<Face> = match change {
                 None => Vec::new(),
-                Some(change) => faces.iter().map(|face| change.of(face)).collect::<Result<_, _>>()?,
+                Some(change) => faces
+                    .iter()
+                    .map(|face| change.of(face))
+                    .collect::<Result<_, _>>()?,
             };
             let seen: Vec<&Face> = match change {
                 None => faces.clone(),

@@ -91,7 +91,10 @@ fn from_tflite(arguments: &Arguments) -> anyhow::Result<Weights> {
         .map(|(name, classes)| format!("{name} {classes}"))
         .collect();
     weights.about.insert("heads".to_owned(), words.join(", "));
-    let heads: Vec<(&str, usize)> = heads.iter().map(|(name, classes)| (name.as_str(), *classes)).collect();
+    let heads: Vec<(&str, usize)> = heads
+        .iter()
+        .map(|(name, classes)| (name.as_str(), *classes))
+        .collect();
     // Whatever does not fit is said now, not when the file is used.
     affect_train::network::Network::new(plan.with_heads(&heads), &weights, &affect_train::device::cpu())?;
     Ok(weights)

@@ -158,7 +158,10 @@ impl Augmentation {
             std::array::from_fn(|v| ((v as f32 / 255.0).powf(gamma) * 255.0 * strength).round() as u8)
         });
         for pixel in picture.rgb.chunks_exact_mut(3) {
-            pixel.iter_mut().zip(&tables).for_each(|(v, table)| *v = table[*v as usize]);
+            pixel
+                .iter_mut()
+                .zip(&tables)
+                .for_each(|(v, table)| *v = table[*v as usize]);
         }
     }
 

@@ -153,7 +153,13 @@ mod tests {
             .flat_map(|place| {
                 let (x, y) = ((place % side) as f32 - 19.5, (place / side) as f32 - 19.5);
                 let inside = x * x + y * y < 15.0 * 15.0;
-                [if inside { 180 } else if cut_out { 3 } else { 90 }; 3]
+                [if inside {
+                    180
+                } else if cut_out {
+                    3
+                } else {
+                    90
+                }; 3]
             })
             .collect();
         Pixels {
@@ -184,7 +190,10 @@ mod tests {
             for (x, y) in [(20, 20), (12, 14), (28, 25)] {
                 assert_eq!(pixel(&after, x, y), [180; 3], "the face stays, seed {seed}");
             }
-            assert!(after.rgb.as_chunks::<3>().0.iter().all(|p| p[0] == p[1]), "grey stays grey");
+            assert!(
+                after.rgb.as_chunks::<3>().0.iter().all(|p| p[0] == p[1]),
+                "grey stays grey"
+            );
         }
     }
 
@@ -194,7 +203,13 @@ mod tests {
         let changed: Vec<Pixels> = (0..30).map(|seed| with(&before, seed)).collect();
         assert!(changed.iter().any(|after| pixel(after, 0, 0) == [0; 3]));
         assert!(changed.iter().all(|after| pixel(after, 20, 20) == [180; 3]));
-        assert!(changed.iter().filter(|after| pixel(after, 0, 0) != [90; 3]).count() > 25);
+        assert!(
+            changed
+                .iter()
+                .filter(|after| pixel(after, 0, 0) != [90; 3])
+                .count()
+                > 25
+        );
     }
 
     #[test]

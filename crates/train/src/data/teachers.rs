@@ -29,7 +29,10 @@ pub fn teach(
         if (answer.iter().sum::<f32>() - 1.0).abs() <= ROUNDING {
             answers.insert(row.text("file").to_owned(), answer);
         } else {
-            data.skip(&row.place, "The teachers' answer is no distribution: its numbers must be 0 or more, and their sum 1.");
+            data.skip(
+                &row.place,
+                "The teachers' answer is no distribution: its numbers must be 0 or more, and their sum 1.",
+            );
         }
     }
     let mut untaught = Vec::new();
@@ -39,7 +42,10 @@ pub fn teach(
         }
         let file = face.path.strip_prefix(folder).unwrap_or(&face.path);
         let file = file.to_string_lossy().into_owned();
-        face.taught = answers.get(&file).map(|answer| Taught { answer: *answer, share });
+        face.taught = answers.get(&file).map(|answer| Taught {
+            answer: *answer,
+            share,
+        });
         if face.taught.is_none() {
             untaught.push(file);
         }

@@ -7,9 +7,9 @@ use affect_core::geometry::Rect;
 use image::imageops::{FilterType, blur, resize};
 use image::{Rgb, RgbImage};
 
+use crate::data::Face;
 use crate::data::augment::Pixels;
 use crate::data::sample::{self, SampleError};
-use crate::data::Face;
 
 /// One change.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,7 +60,11 @@ impl FromStr for Change {
             _ => None,
         };
         if let Some(change) = plain {
-            return if strength.is_empty() { Ok(change) } else { Err(wrong()) };
+            return if strength.is_empty() {
+                Ok(change)
+            } else {
+                Err(wrong())
+            };
         }
         let number: f32 = strength.parse().map_err(|_| wrong())?;
         let (least, most, change): (f32, f32, fn(f32) -> Self) = match name {
@@ -177,7 +181,12 @@ impl Change {
             }),
             Self::Rotate(degrees) => return rotated(&face, degrees),
             Self::Size(to) if to < h => {
-                let small = resize(&face, ((w * to / h).round() as u32).max(1), to as u32, FilterType::Triangle);
+                let small = resize(
+                    &face,
+                    ((w * to / h).round() as u32).max(1),
+                    to as u32,
+                    FilterType::Triangle,
+                );
                 return resize(&small, width, height, FilterType::Triangle);
             }
             Self::Light(factor) => values(&mut face, |v| v * factor),
@@ -229,7 +238,8 @@ fn paint(face: &mut RgbImage, colour: Rgb<u8>, chosen: impl Fn(u32, u32) -> bool
 
 fn values(face: &mut RgbImage, change: impl Fn(f32) -> f32) {
     // A float-to-integer cast saturates.
-    face.iter_mut().for_each(|v| *v = change(f32::from(*v)).round() as u8);
+    face.iter_mut()
+        .for_each(|v| *v = change(f32::from(*v)).round() as u8);
 }
 
 /// Turned about its middle; outside the border repeats.
@@ -284,7 +294,8 @@ mod tests {
 
     fn corner_and_middle(face: &Face) -> [[u8; 3]; 2] {
         let picture = face.inline.as_ref().unwrap();
-        let pixel = |x: usize, y: usize| std::array::from_fn(|c| picture.rgb[(y * picture.width + x) * 3 + c]);
+        let pixel =
+            |x: usize, y: usize| std::array::from_fn(|c| picture.rgb[(y * picture.width + x) * 3 + c]);
         [pixel(0, 0), pixel(20, 20)]
     }
 
@@ -298,7 +309,10 @@ mod tests {
     #[test]
     fn another_aspect_keeps_the_area_and_the_centre() {
         let region = changed("aspect=0.64").region.unwrap();
-        assert!((region.w - 32.0).abs() < 1e-3 && (region.h - 50.0).abs() < 1e-3, "{region:?}");
+        assert!(
+            (region.w - 32.0).abs() < 1e-3 && (region.h - 50.0).abs() < 1e-3,
+            "{region:?}"
+        );
         assert!((region.x + region.w / 2.0 - 30.0).abs() < 1e-3);
     }
 
@@ -306,7 +320,10 @@ mod tests {
     fn boxes_never_leave_the_picture() {
         for text in ["scale=4", "shift=0.5", "shift=-0.5", "aspect=4"] {
             let r = changed(text).region.unwrap();
-            assert!(r.x >= 0.0 && r.y >= 0.0 && r.x + r.w <= 60.0 && r.y + r.h <= 60.0, "{text}: {r:?}");
+            assert!(
+                r.x >= 0.0 && r.y >= 0.0 && r.x + r.w <= 60.0 && r.y + r.h <= 60.0,
+                "{text}: {r:?}"
+            );
         }
     }
 
@@ -314,19 +331,36 @@ mod tests {
     fn every_other_change_changes_the_picture_and_none_its_size() {
         let untouched = cropped(face().inline.as_ref().unwrap(), &face().region.unwrap());
         for text in [
-            "rotate=20", "size=8", "light=0.5", "contrast=0.25", "blur=3", "jpeg=5", "grey", "eyes", "mouth",
+            "rotate=20",
+            "size=8",
+            "light=0.5",
+            "contrast=0.25",
+            "blur=3",
+            "jpeg=5",
+            "grey",
+            "eyes",
+            "mouth",
         ] {
             let after = changed(text);
             let picture = after.inline.as_ref().unwrap();
             assert_eq!((picture.width, picture.height), (40, 40), "{text}");
             assert_ne!(&picture.rgb, untouched.as_raw(), "{text}");
         }
-        assert_eq!(&changed("size=100").inline.unwrap().rgb, untouched.as_raw(), "no face is made larger");
+        assert_eq!(
+            &changed("size=100").inline.unwrap().rgb,
+            untouched.as_raw(),
+            "no face is made larger"
+        );
     }
 
     #[test]
     fn what_is_no_change_is_said_with_what_there_is() {
-        for (text, said) in [("elipse", "ellipse, aspect"), ("grey=2", "no change"), ("size", "no change"), ("size=1", "4 to 1024")] {
+        for (text, said) in [
+            ("elipse", "ellipse, aspect"),
+            ("grey=2", "no change"),
+            ("size", "no change"),
+            ("size=1", "4 to 1024"),
+        ] {
             let why = text.parse::<Change>().unwrap_err();
             assert!(why.contains(said), "{text}: {why}");
         }

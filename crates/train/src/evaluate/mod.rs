@@ -1,5 +1,6 @@
 //! Evaluation: the paper's tables for a model in the daemon's interpreter, or for float weights.
 
+pub mod calibrate;
 pub mod change;
 mod expression;
 mod markdown;

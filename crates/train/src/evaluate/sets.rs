@@ -43,7 +43,9 @@ impl Row {
             mean_recall: report.mean_recall(),
             calibration_error: report.calibration_error,
             confidence: report.confidence,
-            answers: answers.map(|(i, label)| (label.clone(), part(column(i)))).collect(),
+            answers: answers
+                .map(|(i, label)| (label.clone(), part(column(i))))
+                .collect(),
         }
     }
 }
@@ -66,7 +68,8 @@ pub fn with_means(rows: Vec<Row>) -> Vec<Row> {
 
 fn mean(rows: &[Row], change: String) -> Option<Row> {
     let these: Vec<&Row> = rows.iter().filter(|row| row.change == change).collect();
-    let over = |figure: fn(&Row) -> f64| these.iter().map(|row| figure(row)).sum::<f64>() / these.len() as f64;
+    let over =
+        |figure: fn(&Row) -> f64| these.iter().map(|row| figure(row)).sum::<f64>() / these.len() as f64;
     (these.len() > 1).then(|| Row {
         set: "mean".to_owned(),
         change,
@@ -148,6 +151,11 @@ mod tests {
         assert_eq!((rows[3].faces, rows[3].mean_recall), (1004, 0.625));
         assert!((rows[3].accuracy - 0.425).abs() < 1e-9);
         let text = markdown("a model", &rows);
-        assert!(text.contains("| small, grey | 4 | 50.00 % | 50.00 % | 0.100 | 0.70 | neutral 0, happiness 100 |"), "{text}");
+        assert!(
+            text.contains(
+                "| small, grey | 4 | 50.00 % | 50.00 % | 0.100 | 0.70 | neutral 0, happiness 100 |"
+            ),
+            "{text}"
+        );
     }
 }

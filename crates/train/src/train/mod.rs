@@ -22,9 +22,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::data::{Face, Faces, teachers};
 use crate::device::Kind;
-pub use rehearse::rehearse;
 use curves::Point;
 use recipe::{Recipe, Source};
+pub use rehearse::rehearse;
 use run::Run;
 use target::{Names, Target};
 
@@ -158,7 +158,11 @@ fn read(source: &Source, data: &Path) -> anyhow::Result<Faces> {
     let folder = data.join(&source.path);
     let mut faces = source.format.read(&folder)?;
     if let Some(table) = &source.teachers {
-        teachers::teach(&mut faces, (&folder, &source.split), (&data.join(table), source.taught))?;
+        teachers::teach(
+            &mut faces,
+            (&folder, &source.split),
+            (&data.join(table), source.taught),
+        )?;
     }
     for (why, count) in faces.skipped_by_reason() {
         log::warn!("{}: {count} item(s) left out: {why}", source.path.display());

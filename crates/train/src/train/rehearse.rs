@@ -31,9 +31,14 @@ pub fn rehearse(places: &Places) -> anyhow::Result<(String, PathBuf)> {
     let targets = Target::of_stage(&recipe, &every, &read.names())?;
     let judged = chosen(&read.validation, &recipe.validation).len();
 
-    let mut text = String::from("| source | pictures | per epoch | head: part of the target per class |\n|---|---|---|---|\n");
+    let mut text = String::from(
+        "| source | pictures | per epoch | head: part of the target per class |\n|---|---|---|---|\n",
+    );
     for (group, source) in groups.iter().zip(&recipe.data) {
-        let parts: Vec<String> = targets.iter().filter_map(|target| shares(target, group)).collect();
+        let parts: Vec<String> = targets
+            .iter()
+            .filter_map(|target| shares(target, group))
+            .collect();
         let _ = writeln!(
             text,
             "| {} | {} | {:.0} | {} |",
@@ -43,13 +48,19 @@ pub fn rehearse(places: &Places) -> anyhow::Result<(String, PathBuf)> {
             parts.join("; ")
         );
     }
-    let _ = writeln!(text, "\n{judged} pictures for validation, {} epochs.", recipe.epochs());
+    let _ = writeln!(
+        text,
+        "\n{judged} pictures for validation, {} epochs.",
+        recipe.epochs()
+    );
 
     let mut sheet = image::RgbImage::new(COLUMNS as u32 * SIDE, groups.len() as u32 * SIDE);
     for (row, group) in groups.iter().enumerate() {
         for (column, face) in spread(group, COLUMNS).into_iter().enumerate() {
             let picture = sample::picture(face)?;
-            let region = face.region.unwrap_or(Rect::of_image(picture.width, picture.height));
+            let region = face
+                .region
+                .unwrap_or(Rect::of_image(picture.width, picture.height));
             let seed = mixed(&[recipe.seed, row as u64, column as u64]);
             let changed = recipe
                 .augmentation
@@ -59,7 +70,12 @@ pub fn rehearse(places: &Places) -> anyhow::Result<(String, PathBuf)> {
                 continue;
             };
             let small = image::imageops::resize(&picture, SIDE, SIDE, image::imageops::FilterType::Triangle);
-            image::imageops::replace(&mut sheet, &small, i64::from(column as u32 * SIDE), i64::from(row as u32 * SIDE));
+            image::imageops::replace(
+                &mut sheet,
+                &small,
+                i64::from(column as u32 * SIDE),
+                i64::from(row as u32 * SIDE),
+            );
         }
     }
     std::fs::create_dir_all(&places.out)?;

@@ -258,4 +258,19 @@ mod tests {
         let (parts, _) = gradients(&network, &[a, b], &device);
         assert!((whole - parts).abs() < 1e-6);
     }
+
+    #[test]
+    fn a_prior_is_added_to_the_answer_before_the_loss() {
+        let device = crate::device::cpu().autodiff();
+        let network = tiny([0.3, -0.2, 0.5], 0.1);
+        let without = one([1.0, 2.0, -1.5]);
+        let with = Batch {
+            priors: vec![vec![0.7]],
+            ..without.clone()
+        };
+        let shifted = tiny([0.3, -0.2, 0.5], 0.8);
+        let loss = |network: &Network, batch: &Batch| gradients(network, &[batch.clone()], &device).0;
+        assert!((loss(&network, &with) - loss(&shifted, &without)).abs() < 1e-6);
+        assert!((loss(&network, &with) - loss(&network, &without)).abs() > 0.1);
+    }
 }

@@ -131,7 +131,11 @@ impl Target {
             _ => label[class] = 1.0,
         }
         if let Some(taught) = face.taught.filter(|_| self.head == "expression") {
-            let share = if face.expression.is_some() { taught.share } else { 1.0 };
+            let share = if face.expression.is_some() {
+                taught.share
+            } else {
+                1.0
+            };
             for (value, answer) in label.iter_mut().zip(taught.answer) {
                 *value = *value * (1.0 - share) + answer * share;
             }
@@ -154,7 +158,9 @@ pub fn log_prior(target: &Target, faces: &[&Face], power: f32) -> Vec<f32> {
     faces.iter().for_each(|face| target.append(face, &mut rows));
     let mut sums = vec![0.0f64; target.classes];
     for row in rows.chunks_exact(target.classes) {
-        sums.iter_mut().zip(row).for_each(|(sum, v)| *sum += f64::from(*v));
+        sums.iter_mut()
+            .zip(row)
+            .for_each(|(sum, v)| *sum += f64::from(*v));
     }
     let total: f64 = sums.iter().sum::<f64>().max(1e-9);
     let log = |sum: &f64| (power * ((sum / total) as f32).max(RAREST).ln()).min(0.0);
@@ -171,4 +177,77 @@ pub struct Names {
     pub identities: usize,
     /// Ethnicity labels.
     pub ethnicities: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Taught;
+    use crate::data::faces::certain;
+
+    fn target(soft: bool) -> Target {
+        Target {
+            head: "expression".to_owned(),
+            classes: 8,
+            soft,
+            share: 1.0,
+            smoothing: 0.0,
+            weights: vec![1.0; 8],
+        }
+    }
+
+    fn of(target: &Target, face: &Face) -> Vec<f32> {
+        let mut out = Vec::new();
+        target.append(face, &mut out);
+        out
+    }
+
+    #[test]
+    fn teachers_have_their_share_beside_a_label_and_all_of_it_without_one() {
+        let answer = [0.0, 0.6, 0.0, 0.4, 0.0, 0.0, 0.0, 0.0];
+        let mut face = Face {
+            expression: Some(certain(Expression::Neutral)),
+            taught: Some(Taught { answer, share: 0.25 }),
+            ..Face::default()
+        };
+        let found = of(&target(false), &face);
+        for (found, wanted) in found.iter().zip([0.75, 0.15, 0.0, 0.1]) {
+            assert!((found - wanted).abs() < 1e-6, "{found} {wanted}");
+        }
+        face.expression = None;
+        assert_eq!(of(&target(true), &face), answer);
+        assert_eq!(target(false).class(&face), Some(1));
+    }
+
+    #[test]
+    fn a_prior_is_the_logarithm_of_what_a_source_has_of_each_class() {
+        let face = |expression| Face {
+            expression: Some(certain(expression)),
+            ..Face::default()
+        };
+        let faces = [
+            Expression::Neutral,
+            Expression::Neutral,
+            Expression::Neutral,
+            Expression::Anger,
+        ]
+        .map(face);
+        let faces: Vec<&Face> = faces.iter().collect();
+        let prior = log_prior(&target(false), &faces, 0.5);
+        assert!((prior[0] - 0.5 * 0.75f32.ln()).abs() < 1e-6);
+        assert!((prior[5] - 0.5 * 0.25f32.ln()).abs() < 1e-6);
+        assert!(
+            (prior[1] - 0.5 * RAREST.ln()).abs() < 1e-6,
+            "never seen counts as rare"
+        );
+        assert!(log_prior(&target(false), &faces, 0.0).is_empty());
+        let other = Target {
+            head: SECOND_HEAD.to_owned(),
+            ..target(false)
+        };
+        assert!(
+            log_prior(&other, &faces, 1.0).is_empty(),
+            "only the head that the daemon reads"
+        );
+    }
 }

@@ -43,7 +43,9 @@ fn arrays(bytes: &[u8]) -> Option<Weights> {
     for tensor in model.vector(2)?.tables(bytes).next()??.vector(0)?.tables(bytes) {
         let tensor = tensor?;
         let name = String::from_utf8_lossy(tensor.vector(3)?.of(bytes, 1)?).into_owned();
-        let Some((step, part)) = name.rsplit_once('/').filter(|(_, part)| ["kernel", "bias"].contains(part))
+        let Some((step, part)) = name
+            .rsplit_once('/')
+            .filter(|(_, part)| ["kernel", "bias"].contains(part))
         else {
             continue;
         };
@@ -142,7 +144,8 @@ impl<'a> Table<'a> {
 
     fn byte(&self, number: usize) -> Option<u8> {
         // The schema's default is 0.
-        self.slot(number).map_or(Some(0), |place| self.bytes.get(place).copied())
+        self.slot(number)
+            .map_or(Some(0), |place| self.bytes.get(place).copied())
     }
 
     fn number(&self, number: usize) -> Option<u32> {
