@@ -37,7 +37,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         )
     })?;
     blend.write(&arguments.out)?;
-    log::info!("{}: {} of {}.", arguments.out.display(), arguments.share, arguments.to.display());
+    log::info!(
+        "{}: {} of {}.",
+        arguments.out.display(),
+        arguments.share,
+        arguments.to.display()
+    );
     Ok(())
 }
 
@@ -45,7 +50,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn folded(path: &Path) -> anyhow::Result<Weights> {
     let (plan, weights, _) = open_network(path, &affect_train::device::cpu())?;
     let mut folded = fold(&plan, &weights)?.1;
-    let architecture = folded.about.get("architecture").map(String::as_str).unwrap_or_default();
+    let architecture = folded
+        .about
+        .get("architecture")
+        .map(String::as_str)
+        .unwrap_or_default();
     let mut architecture: Architecture = serde_json::from_str(architecture)?;
     architecture.folded = true;
     folded.about.extend(architecture.about());

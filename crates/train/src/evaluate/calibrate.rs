@@ -256,32 +256,29 @@ pub fn risk_and_coverage(sets: &[(Vec<Vec<f64>>, Vec<usize>)], thresholds: &[f64
 
 #[cfg(test)]
 mod tests {
+    use rand::{Rng as _, SeedableRng as _};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     /// Faces of three classes whose logits say the truth and twice too loudly, with 1 too much for class 0.
     fn loud() -> Vec<Answer> {
-        let mut answers = Vec::new();
-        for i in 0..900usize {
-            let spread = [(i % 7) as f64 / 3.0, (i % 5) as f64 / 2.0, (i % 11) as f64 / 5.0];
-            let powers = spread.map(f64::exp);
-            let sum: f64 = powers.iter().sum();
-            // A label drawn as the true distribution says, evenly over the numbers.
-            let mut left = (i as f64 * 0.618_034).fract() * sum;
-            let label = powers
-                .iter()
-                .position(|p| {
-                    left -= p;
-                    left < 0.0
-                })
-                .unwrap_or(2);
-            let first = vec![2.0 * spread[0] + 1.0, 2.0 * spread[1], 2.0 * spread[2]];
-            answers.push(Answer {
-                first,
-                second: vec![0.0; 3],
-                label,
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let mut one = || {
+            let truth: [f64; 3] = std::array::from_fn(|_| 3.0 * rng.random::<f64>());
+            let powers = truth.map(f64::exp);
+            let mut left = rng.random::<f64>() * powers.iter().sum::<f64>();
+            let label = powers.iter().position(|p| {
+                left -= p;
+                left < 0.0
             });
-        }
-        answers
+            Answer {
+                first: vec![2.0 * truth[0] + 1.0, 2.0 * truth[1], 2.0 * truth[2]],
+                second: vec![0.0; 3],
+                label: label.unwrap_or(2),
+            }
+        };
+        (0..3000).map(|_| one()).collect()
     }
 
     #[test]
