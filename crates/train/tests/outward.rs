@@ -194,7 +194,7 @@ fn several_sets_and_changed_faces_are_one_table_with_their_mean() {
             .find(|line| line.starts_with(row))
             .unwrap()
             .split('|')
-            .nth(6)
+            .nth(7)
             .unwrap()
             .to_owned()
     };
