@@ -7,20 +7,23 @@ use affect_core::report::{CameraState, CameraStateWord, STATE_SCHEMA};
 
 use crate::capture::{CaptureEvent, States};
 use crate::clock::rfc3339;
+use crate::identity::Names;
 use crate::publish::Publisher;
 
 /// The state of one camera.
 pub(crate) struct CameraStates<'a> {
     publisher: &'a Publisher,
+    names: &'a Names,
     camera: &'a str,
     states: Mutex<States>,
 }
 
 impl<'a> CameraStates<'a> {
     /// Of the camera called `camera`, which has not done anything yet.
-    pub(crate) fn new(publisher: &'a Publisher, camera: &'a str) -> Self {
+    pub(crate) fn new(publisher: &'a Publisher, names: &'a Names, camera: &'a str) -> Self {
         Self {
             publisher,
+            names,
             camera,
             states: Mutex::default(),
         }
@@ -61,6 +64,10 @@ impl<'a> CameraStates<'a> {
         }
         let payload = CameraState {
             schema: STATE_SCHEMA.to_owned(),
+            device: self.names.device.clone(),
+            site: self.names.site.clone(),
+            camera: camera.to_owned(),
+            boot_id: self.names.boot_id.clone(),
             state: change.state,
             since: rfc3339(change.since),
             cause,

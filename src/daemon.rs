@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use affect_core::report::WindowReport;
+use affect_core::report::{ReportBody, WindowReport};
 
 use crate::board::{Board, Notify, PinError, Sysfs, View};
 use crate::camera_state::CameraStates;
 use crate::capture::{Pace, SourceError};
 use crate::config::Config;
 use crate::delegate::Probation;
+use crate::last_report::LastReport;
 use crate::pipeline::{self, Flow};
 use crate::place::state_dir;
 use crate::progress::Progress;
 use crate::publish::{Publisher, Settings, Summary};
-use crate::setup::{Setup, SetupError, device, pace, source};
+use crate::room::{Room, RoomError};
+use crate::setup::{Setup, SetupError, device, names, pace, source};
 
 /// How long publishing may take to end.
 const GOODBYE: Duration = Duration::from_secs(4);
@@ -35,6 +37,9 @@ pub(crate) enum DaemonError {
         "[camera] source is not set, so there is nothing to look at: give a camera (`affectd cameras` lists them), a folder of pictures, a picture, an .mjpeg or a video file, or a [camera] command."
     )]
     NoSource,
+    /// Another daemon looks at the same room.
+    #[error(transparent)]
+    Room(#[from] RoomError),
     /// Lamp or button cannot be had.
     #[error(transparent)]
     Pins(#[from] PinError),
@@ -77,7 +82,8 @@ pub(crate) fn run(
     let notify = Notify::from_environment();
     notify.status("Starting: models are loaded.");
     let setup = Setup::open(config)?;
-    let info = serde_json::to_vec(&setup.info(config)).map_err(std::io::Error::from)?;
+    let names = names(config);
+    let info = serde_json::to_vec(&setup.info(config, &names)).map_err(std::io::Error::from)?;
     let probation = setup
         .is_on_edge_tpu()
         .then(|| state_dir().map(|state| Probation::begin(&state)))
@@ -91,12 +97,17 @@ pub(crate) fn run(
             return Err(error.into());
         }
     };
-    let reporter = setup.reporter(config);
+    let _room = source.is_live().then(|| Room::take(config)).transpose()?;
+    let last_report = match source.is_live() {
+        true => LastReport::kept_in(state_dir()),
+        false => LastReport::default(),
+    };
+    let reporter = setup.reporter(config, &names, last_report);
     let progress = Arc::new(Progress::new(stop));
     let sysfs = Sysfs::new(Path::new("/"));
-    let mut board = Board::open(config, sysfs, notify, state_dir(), probation, &progress)?;
+    let mut board = Board::open(config, &names, sysfs, notify, state_dir(), probation, &progress)?;
     let publisher = Publisher::start(settings(config), info, Arc::clone(&progress))?;
-    let camera = CameraStates::new(&publisher, &config.camera.name);
+    let camera = CameraStates::new(&publisher, &names, &config.camera.name);
     // A daemon waits for a source that is not there; a file's end is the end.
     let pace = Pace {
         wait_for_source: true,
@@ -119,7 +130,12 @@ pub(crate) fn run(
         let tell = |event| camera.tell(event);
         let flow = pipeline::run(&source, pace, vision, reporter, &progress, tell, |report| {
             match serde_json::to_vec(&report) {
-                Ok(payload) => publisher.window(&config.camera.name, payload),
+                Ok(payload) => {
+                    if matches!(report.body, ReportBody::Released(_)) {
+                        publisher.latest(&config.camera.name, payload.clone());
+                    }
+                    publisher.window(&config.camera.name, payload);
+                }
                 Err(error) => log::error!("A report cannot be written as JSON: {error}"),
             }
             show(&report);

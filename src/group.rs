@@ -1,30 +1,35 @@
 //! The group thread: gathers what vision saw into windows, lets the privacy gate judge them, and hands the reports on.
+//!
+//! Every window's end gives exactly one report, at the same delay after the end whatever was seen.
 
+use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use affect_core::gate::Gate;
-use affect_core::random::Random;
-use affect_core::report::{ModelName, ReportBody, WINDOW_SCHEMA, WindowReport};
-use affect_core::statistics::GroupStatistics;
-use affect_core::window::{FrameFaces, Window, Windows};
+use affect_core::gate::{Gate, Origin, Verdict};
+use affect_core::release::{COVERAGE_STEP, step};
+use affect_core::report::{
+    Coverage, HeldBody, ModelName, Needed, ReleasedBody, ReportBody, SourceWord, SuppressedBody,
+    WINDOW_SCHEMA, WindowReport,
+};
+use affect_core::window::{FrameFaces, Span, Windows};
 
 use crate::clock::{Calendar, Moment, StreamClock, rfc3339};
+use crate::identity::Names;
+use crate::last_report::LastReport;
 use crate::latency::Latencies;
 use crate::progress::{Progress, Stage};
 
 /// How long the thread sleeps at most, so that it can be told from one that stands still.
 const NAP: Duration = Duration::from_millis(500);
-/// How long after its end a window waits for frames that vision is still looking at.
-const GRACE: Duration = Duration::from_secs(1);
+/// How long after its end a window is reported: time for the frames that vision is still looking at.
+const DELAY: Duration = Duration::from_secs(2);
 
 /// What does not change from report to report.
 #[derive(Debug, Clone)]
 pub(crate) struct Header {
-    pub(crate) device: String,
-    pub(crate) site: String,
+    pub(crate) names: Names,
     pub(crate) camera: String,
-    pub(crate) boot_id: String,
     pub(crate) model: ModelName,
 }
 
@@ -35,8 +40,10 @@ pub(crate) struct GroupSettings {
     pub(crate) length: Duration,
     /// Frames per second that the source promises.
     pub(crate) fps: f64,
-    /// In how many frames of a window somebody must be seen to count.
-    pub(crate) confirm_frames: u32,
+    /// What the frames come from.
+    pub(crate) origin: Origin,
+    /// Whether the reports are of people who are there now.
+    pub(crate) source: SourceWord,
 }
 
 /// Turns windows into reports.
@@ -45,53 +52,111 @@ pub(crate) struct Reporter {
     settings: GroupSettings,
     gate: Gate,
     calendar: Calendar,
+    last_report: LastReport,
     seq: u64,
-    random: Box<dyn FnMut() -> u64 + Send>,
+    /// When a recording last started again.
+    rewound: Duration,
+    /// Frames of the open window in the part that a report covers, and how long they took.
+    frames: u32,
+    latencies: Latencies,
 }
 
 impl Reporter {
-    pub(crate) fn new(
-        header: Header,
-        settings: GroupSettings,
-        gate: Gate,
-        random: Box<dyn FnMut() -> u64 + Send>,
-    ) -> Self {
+    pub(crate) fn new(header: Header, settings: GroupSettings, gate: Gate, last_report: LastReport) -> Self {
         Self {
             header,
             settings,
             gate,
             calendar: Calendar::default(),
+            last_report,
             seq: 0,
-            random,
+            rewound: Duration::ZERO,
+            frames: 0,
+            latencies: Latencies::default(),
         }
     }
 
-    /// The report on a closed window.
-    fn report(&mut self, window: &Window, now: Moment) -> WindowReport {
-        let random: Random<'_> = &mut self.random;
-        let statistics = GroupStatistics::of(window, self.settings.confirm_frames);
-        let verdict = self.gate.judge(window.index, &statistics, random);
-        let dates = self.calendar.date(window.start, window.end, now);
+    /// Takes a frame of the window `span` in.
+    fn see(&mut self, seen: &Seen, span: &Span, progress: &Progress) {
+        let rewound = progress.rewound();
+        if rewound > self.rewound && seen.faces.at >= rewound {
+            self.rewound = rewound;
+            self.gate.start_again();
+        }
+        let covered = seen.faces.at >= span.covered_from();
+        self.gate.see(&seen.faces, covered);
+        if covered {
+            self.frames += 1;
+            self.latencies.count(seen.took);
+        }
+    }
+
+    /// The report on a window that has ended.
+    fn close(&mut self, span: &Span, now: Moment, progress: &Progress) -> WindowReport {
+        let verdict = self.gate.close(span);
+        let dates = self.calendar.date(span.start, span.end, now);
+        let needed = Needed {
+            min_group: self.gate.min_group(),
+        };
+        let (frames, latencies) = (
+            std::mem::take(&mut self.frames),
+            std::mem::take(&mut self.latencies),
+        );
+        let body = match verdict {
+            Verdict::Suppressed => ReportBody::Suppressed(SuppressedBody { suppressed: needed }),
+            Verdict::Held => ReportBody::Held(HeldBody { held: needed }),
+            Verdict::Released(released) => {
+                self.last_report.note(now.wall);
+                // How long other frames took, and how many there was time for, would tell whether somebody was in them.
+                progress.latency.add(&latencies);
+                let covers = (span.end - span.covered_from()).as_secs_f64();
+                let expected = (covers * self.settings.fps).max(1.0);
+                ReportBody::Released(Box::new(ReleasedBody {
+                    covers_seconds: (covers * 1000.0).round() / 1000.0,
+                    coverage: Coverage {
+                        frames: step(f64::from(frames) / expected, COVERAGE_STEP).min(1.0),
+                        faces_skipped: released.faces_skipped,
+                    },
+                    suppressed: (),
+                    held: (),
+                    coarsened: released.coarsened,
+                    people: released.people,
+                    emotion: released.emotion,
+                    mood: released.mood,
+                    attributes: None,
+                }))
+            }
+        };
         let seq = self.seq;
         self.seq += 1;
+        let names = &self.header.names;
         WindowReport {
             schema: WINDOW_SCHEMA.to_owned(),
-            device: self.header.device.clone(),
-            site: self.header.site.clone(),
+            device: names.device.clone(),
+            site: names.site.clone(),
             camera: self.header.camera.clone(),
             seq,
-            boot_id: self.header.boot_id.clone(),
+            boot_id: names.boot_id.clone(),
             start: rfc3339(dates.start),
             end: rfc3339(dates.end),
             clock_synced: dates.synced,
-            partial: window.partial,
-            body: verdict.into_body(window, self.frames_expected(window)),
+            aligned: span.aligned && dates.synced,
+            partial: span.partial,
+            source: self.settings.source,
+            body,
             model: self.header.model.clone(),
         }
     }
 
-    fn frames_expected(&self, window: &Window) -> u32 {
-        ((window.end - window.start).as_secs_f64() * self.settings.fps).round() as u32
+    fn frame_time(&self) -> Duration {
+        Duration::from_secs_f64(1.0 / self.settings.fps)
+    }
+
+    /// The wall time at stream time 0, by which windows are aligned; `None` where that makes no sense.
+    fn wall(&self, now: &Moment) -> Option<Duration> {
+        let is_live = self.settings.origin == Origin::Live && self.settings.source == SourceWord::Camera;
+        let wall = now.wall.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        (is_live && now.synced).then(|| wall.saturating_sub(now.stream))
     }
 }
 
@@ -103,8 +168,8 @@ pub(crate) struct Seen {
     pub(crate) took: Duration,
 }
 
-/// Gathers frames until vision ends, and hands every report to `publish`. With a real clock a window ends by
-/// the clock even when no frame comes; otherwise by the frames' own time.
+/// Gathers frames until vision ends, and hands every report to `publish`. With a real clock a window is reported by the
+/// clock, at a fixed delay after its end; otherwise by the frames' own time.
 pub(crate) fn group_loop(
     frames: &Receiver<Seen>,
     clock: StreamClock,
@@ -112,141 +177,111 @@ pub(crate) fn group_loop(
     progress: &Progress,
     mut publish: impl FnMut(WindowReport),
 ) {
-    let mut windows = Windows::new(reporter.settings.length);
-    let frame_time = Duration::from_secs_f64(1.0 / reporter.settings.fps);
-    let mut latencies = Latencies::default();
-    let mut close = |window: &Window, now, latencies: &mut Latencies| {
-        let report = reporter.report(window, now);
-        // How long the frames of a suppressed window took would tell whether somebody was in them.
-        let latencies = std::mem::take(latencies);
-        if matches!(report.body, ReportBody::Released { .. }) {
-            progress.latency.add(&latencies);
-        }
-        publish(report);
-    };
-    let mut stream_end = Duration::ZERO;
-    loop {
+    if let Some(until) = reporter.last_report.silent_for(clock.now(Duration::ZERO)) {
+        reporter.gate.keep_silent(until);
+    }
+    if reporter.settings.origin == Origin::Stills {
+        return stills_loop(frames, clock, reporter, progress, publish);
+    }
+    let wall = reporter.wall(&clock.now(Duration::ZERO));
+    let mut windows = Windows::new(reporter.settings.length, wall);
+    let mut waiting: VecDeque<Seen> = VecDeque::new();
+    let mut interruptions = progress.interruptions();
+    let mut newest = Duration::ZERO;
+    let mut ended = false;
+    while !ended {
         progress.beat(Stage::Group);
-        let due = match (frames.recv_timeout(wait(&windows, clock)), clock) {
-            (Ok(frame), _) => Due::Frame(frame),
-            (Err(RecvTimeoutError::Timeout), StreamClock::Real(origin)) => {
-                Due::Clock(origin.elapsed().saturating_sub(GRACE))
+        match frames.recv_timeout(wait(&windows, clock)) {
+            Ok(seen) => {
+                newest = newest.max(seen.faces.at);
+                waiting.push_back(seen);
             }
-            (Err(RecvTimeoutError::Timeout), StreamClock::Frames(_)) => continue,
-            (Err(RecvTimeoutError::Disconnected), _) => Due::End,
-        };
-        let at = match &due {
-            Due::Frame(seen) => seen.faces.at,
-            Due::Clock(at) => *at,
-            Due::End => break,
-        };
-        while let Some(window) = windows.advance(at) {
-            close(&window, clock.now(at), &mut latencies);
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => ended = true,
         }
-        if let Due::Frame(Seen { faces, took }) = due {
-            stream_end = faces.at + frame_time;
-            if windows.add(&faces) {
-                latencies.count(took);
+        if std::mem::replace(&mut interruptions, progress.interruptions()) != interruptions {
+            waiting.clear();
+            reporter.gate.interrupt();
+        }
+        if ended {
+            // The last frame lasts as long as any other, and so do pictures that could not be read.
+            newest = (newest + reporter.frame_time()).max(progress.played());
+        }
+        let over = |end: Duration| match clock {
+            StreamClock::Real(origin) if !ended => origin.elapsed() >= end + DELAY,
+            StreamClock::Real(_) => newest >= end,
+            StreamClock::Frames(_) => newest >= end,
+        };
+        loop {
+            let span = windows.open();
+            let mut i = 0;
+            while i < waiting.len() {
+                // A frame of a window that is closed comes too late.
+                if waiting[i].faces.at < span.end
+                    && let Some(seen) = waiting.remove(i)
+                {
+                    if seen.faces.at >= span.start {
+                        reporter.see(&seen, &span, progress);
+                    }
+                } else {
+                    i += 1;
+                }
+            }
+            if !over(span.end) {
+                break;
+            }
+            let now = clock.now(newest);
+            let wall = reporter.wall(&now);
+            if let Some(span) = windows.advance(span.end, wall) {
+                publish(reporter.close(&span, now, progress));
             }
         }
     }
-    // The last frame lasts as long as any other.
-    let now = clock.now(stream_end);
-    if let Some(window) = windows.close(now.stream.max(stream_end)) {
-        close(&window, now, &mut latencies);
+    let now = clock.now(newest);
+    let span = windows.close(now.stream.max(newest));
+    if reporter.frames > 0 || span.start < newest {
+        publish(reporter.close(&span, now, progress));
     }
 }
 
-/// What the loop woke up for.
-enum Due {
-    Frame(Seen),
-    Clock(Duration),
-    End,
+/// Every still is a window of its own.
+fn stills_loop(
+    frames: &Receiver<Seen>,
+    clock: StreamClock,
+    mut reporter: Reporter,
+    progress: &Progress,
+    mut publish: impl FnMut(WindowReport),
+) {
+    loop {
+        progress.beat(Stage::Group);
+        let seen = match frames.recv_timeout(NAP) {
+            Ok(seen) => seen,
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        let start = seen.faces.at;
+        let span = Span {
+            start,
+            end: start + reporter.frame_time(),
+            partial: false,
+            aligned: false,
+        };
+        reporter.see(&seen, &span, progress);
+        let now = clock.now(span.end);
+        publish(reporter.close(&span, now, progress));
+    }
 }
 
 /// Until the open window must be closed at the latest, or a nap.
 fn wait(windows: &Windows, clock: StreamClock) -> Duration {
     match clock {
-        StreamClock::Real(origin) => (windows.end() + GRACE).saturating_sub(origin.elapsed()).min(NAP),
+        StreamClock::Real(origin) => (windows.open().end + DELAY)
+            .saturating_sub(origin.elapsed())
+            .clamp(Duration::from_millis(1), NAP),
         StreamClock::Frames(_) => NAP,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-    use std::time::SystemTime;
-
-    use affect_core::expression::{EXPRESSIONS, Expression};
-    use affect_core::tracker::TrackId;
-    use affect_core::window::{Reading, SeenFace};
-
-    use super::*;
-
-    /// A frame at a second of the stream, with so many faces, that took so long.
-    fn seen(second: u64, faces: u64, took: Duration) -> Seen {
-        let face = |track| SeenFace {
-            track: TrackId(track),
-            carried: false,
-            reading: Some(Reading::Known([1.0 / EXPRESSIONS as f32; EXPRESSIONS])),
-        };
-        let faces = FrameFaces {
-            at: Duration::from_secs(second),
-            faces: (0..faces).map(face).collect(),
-            skipped: 0,
-        };
-        Seen { faces, took }
-    }
-
-    fn reporter() -> Reporter {
-        let text = String::new;
-        let (id, sha256) = (text(), text());
-        let header = Header {
-            device: text(),
-            site: text(),
-            camera: text(),
-            boot_id: text(),
-            model: ModelName { id, sha256 },
-        };
-        let settings = GroupSettings {
-            length: Duration::from_secs(2),
-            fps: 1.0,
-            confirm_frames: 1,
-        };
-        let gate = Gate::new(5, Expression::ALL.to_vec());
-        Reporter::new(header, settings, gate, Box::new(|| 0))
-    }
-
-    #[test]
-    fn only_frames_of_windows_with_numbers_are_in_the_latency() {
-        let (sender, receiver) = channel();
-        // Windows of two frames: of five people, of four, of five again, of whom one frame comes too late.
-        for (second, faces, ms) in [
-            (0, 5, 40),
-            (1, 5, 60),
-            (2, 4, 40),
-            (3, 4, 3000),
-            (4, 5, 40),
-            (1, 5, 3000),
-            (5, 0, 20),
-        ] {
-            sender
-                .send(seen(second, faces, Duration::from_millis(ms)))
-                .unwrap();
-        }
-        drop(sender);
-        let progress = Progress::new(std::sync::Arc::default());
-        let clock = StreamClock::Frames(SystemTime::UNIX_EPOCH);
-        let mut published = Vec::new();
-        group_loop(&receiver, clock, reporter(), &progress, |report| {
-            published.push(matches!(report.body, ReportBody::Released { .. }));
-        });
-        assert_eq!(published, [true, false, true]);
-        let buckets = progress.latency.buckets().into_iter();
-        let counted: Vec<_> = buckets
-            .filter(|bucket| bucket.frames > 0)
-            .map(|bucket| (bucket.up_to_ms, bucket.frames))
-            .collect();
-        assert_eq!(counted, [(Some(25), 1), (Some(50), 2), (Some(75), 1)]);
-    }
-}
+#[path = "group_tests.rs"]
+mod tests;

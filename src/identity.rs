@@ -32,6 +32,17 @@ pub(crate) fn system_random() -> Box<dyn FnMut() -> u64 + Send> {
     })
 }
 
+/// What every message says of its sender.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    /// The device's id.
+    pub(crate) device: String,
+    /// The site's name.
+    pub(crate) site: String,
+    /// A random name for this run.
+    pub(crate) boot_id: String,
+}
+
 /// A random name for this run of the daemon.
 pub(crate) fn boot_id() -> String {
     let mut random = system_random();

@@ -3,6 +3,7 @@
 
 use std::process::ExitCode;
 
+mod audit;
 mod board;
 mod camera_state;
 mod capture;
@@ -14,11 +15,13 @@ mod delegate;
 mod golden;
 mod group;
 mod identity;
+mod last_report;
 mod latency;
 mod pipeline;
 mod place;
 mod progress;
 mod publish;
+mod room;
 mod setup;
 mod vision;
 

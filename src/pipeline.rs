@@ -25,12 +25,12 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// What went through, and what was lost.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Flow {
+    /// Frames that the source gave.
+    pub(crate) captured: u64,
     /// Frames that vision looked at.
     pub(crate) frames: u64,
     /// Frames that could not be decoded or looked at.
     pub(crate) broken: u64,
-    /// Frames that were replaced by a newer one before vision could look.
-    pub(crate) replaced: u64,
 }
 
 /// Runs the pipeline until the source ends, is lost, or it is told to stop.
@@ -83,9 +83,9 @@ pub(crate) fn run(
             Err(cause) => return Err(no_thread(source, &cause)),
         }
         captured.map(|()| Flow {
+            captured: progress.captured.get(),
             frames: progress.looked_at.get(),
             broken: progress.broken.get(),
-            replaced: mailbox.replaced(),
         })
     })
 }

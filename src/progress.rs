@@ -60,7 +60,9 @@ pub(crate) struct Progress {
     origin: Instant,
     /// When each stage last came round, in milliseconds since `origin`.
     beats: [AtomicU64; 4],
-    /// Frames that vision looked at.
+    /// Frames that the source gave whole.
+    pub(crate) captured: Count,
+    /// Frames that vision looked at. How many these are depends on who is in them: never told while the camera runs.
     pub(crate) looked_at: Count,
     /// Frames that came broken from the camera.
     pub(crate) damaged: Count,
@@ -75,6 +77,11 @@ pub(crate) struct Progress {
     /// How long the frames of published windows took.
     pub(crate) latency: Latencies,
     paused: AtomicBool,
+    /// How often a pause began.
+    interruptions: Count,
+    /// Up to when a file was played, and when it last started again, in microseconds of the stream.
+    played: Count,
+    rewound: Count,
     /// Part of the frames that is taken, in thousandths.
     rate: AtomicU32,
     stop: Arc<AtomicBool>,
@@ -86,6 +93,7 @@ impl Progress {
         Self {
             origin: Instant::now(),
             beats: Default::default(),
+            captured: Count::default(),
             looked_at: Count::default(),
             damaged: Count::default(),
             read: Count::default(),
@@ -94,6 +102,9 @@ impl Progress {
             left_out: Count::default(),
             latency: Latencies::default(),
             paused: AtomicBool::new(false),
+            interruptions: Count::default(),
+            played: Count::default(),
+            rewound: Count::default(),
             rate: AtomicU32::new(FULL),
             stop,
         }
@@ -130,7 +141,34 @@ impl Progress {
     }
 
     pub(crate) fn set_paused(&self, paused: bool) {
-        self.paused.store(paused, Relaxed);
+        if !self.paused.swap(paused, Relaxed) && paused {
+            self.interruptions.add_one();
+        }
+    }
+
+    /// How often a pause began: whoever follows people must begin anew.
+    pub(crate) fn interruptions(&self) -> u64 {
+        self.interruptions.get()
+    }
+
+    /// Up to when of the stream a file was played, pictures that could not be read included.
+    pub(crate) fn played(&self) -> Duration {
+        Duration::from_micros(self.played.get())
+    }
+
+    pub(crate) fn set_played(&self, until: Duration) {
+        self.played
+            .set(u64::try_from(until.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// When of the stream a recording last started again; 0 if it never did.
+    pub(crate) fn rewound(&self) -> Duration {
+        Duration::from_micros(self.rewound.get())
+    }
+
+    pub(crate) fn set_rewound(&self, at: Duration) {
+        self.rewound
+            .set(u64::try_from(at.as_micros()).unwrap_or(u64::MAX));
     }
 
     /// The part of the frames that is taken, 0..1.

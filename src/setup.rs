@@ -1,10 +1,18 @@
 //! From the configuration to everything that runs: library, models, vision, reports.
 
+use std::time::Duration;
+
 use affect_core::expression::Expression;
-use affect_core::gate::Gate;
+use affect_core::gate::{
+    COUNTED_FRAMES, COUNTED_TIME, Gate, GateSettings, LEAST_PRESENCE, LONGEST_COVER, LONGEST_GAP,
+    MOST_LINKED, Origin, READ_WITHIN, SILENCE,
+};
 use affect_core::geometry::Mask;
+use affect_core::liveness::LIVES_FOR;
 use affect_core::manifest::{Mood, Task};
-use affect_core::report::{DeploymentInfo, INFO_SCHEMA, Info, ModelName, MoodInfo, WINDOW_SCHEMA};
+use affect_core::report::{
+    DeploymentInfo, INFO_SCHEMA, Info, ModelName, MoodInfo, PrivacyInfo, SourceWord, WINDOW_SCHEMA,
+};
 use affect_core::sampling::SamplingSettings;
 use affect_core::tracker::TrackSettings;
 use affect_tflite::{Delegate, Interpreter, Model, Options, Runtime};
@@ -14,7 +22,8 @@ use crate::capture::{Layout, Output, Pace, PipeSettings, PixelFormat, SourceSett
 use crate::config::{self, Config};
 use crate::delegate::{ChoiceError, Chooser, Failures, Network};
 use crate::group::{GroupSettings, Header, Reporter};
-use crate::identity::{boot_id, device_id, system_random};
+use crate::identity::{Names, boot_id, device_id, system_random};
+use crate::last_report::LastReport;
 use crate::place::{self, NotFound};
 use crate::vision::{Vision, VisionSettings};
 use affect_vision::{Classifier, Detector, DetectorSettings, LoadedModel, ModelError, OpenError};
@@ -112,29 +121,22 @@ impl Setup {
             masks: config.camera.mask.iter().map(mask).collect(),
             track: TrackSettings {
                 iou: config.detector.track_iou as f32,
-                memory: if stills {
-                    std::time::Duration::ZERO
-                } else {
-                    config.detector.track_memory
-                },
-                confirm_frames: confirm_frames(config),
+                memory: track_memory(config),
             },
             sampling: SamplingSettings {
                 hz: config.model.classify_hz,
                 budget_hz: (!stills).then_some(config.model.classify_budget_hz),
             },
-            window: config.window.length,
+            rename_every: config.window.length,
         };
         Ok(Vision::new(detector, classifier, settings, system_random()))
     }
 
     /// The part that turns windows into reports.
-    pub(crate) fn reporter(&self, config: &Config) -> Reporter {
+    pub(crate) fn reporter(&self, config: &Config, names: &Names, last_report: LastReport) -> Reporter {
         let header = Header {
-            device: device(config),
-            site: config.deployment.site.clone(),
+            names: names.clone(),
             camera: config.camera.name.clone(),
-            boot_id: boot_id(),
             model: ModelName {
                 id: self.expression.model.manifest.id.clone(),
                 sha256: self.expression.model.sha256.clone(),
@@ -143,11 +145,16 @@ impl Setup {
         let settings = GroupSettings {
             length: config.window.length,
             fps: config.camera.fps,
-            confirm_frames: confirm_frames(config),
+            origin: origin(config),
+            source: source_word(config),
         };
-        let gate = Gate::new(config.privacy.min_group, self.labels())
-            .with_classifier(self.expression.model.mood.clone());
-        Reporter::new(header, settings, gate, system_random())
+        let gate = Gate::new(GateSettings {
+            min_group: config.privacy.min_group,
+            origin: origin(config),
+            labels: self.labels(),
+            classifier: self.expression.model.mood.clone(),
+        });
+        Reporter::new(header, settings, gate, last_report)
     }
 
     fn labels(&self) -> Vec<Expression> {
@@ -161,16 +168,21 @@ impl Setup {
     }
 
     /// What is published about this device.
-    pub(crate) fn info(&self, config: &Config) -> Info {
+    pub(crate) fn info(&self, config: &Config, names: &Names) -> Info {
         let mood = self.expression.model.manifest.mood.as_ref();
         Info {
             schema: INFO_SCHEMA.to_owned(),
+            device: names.device.clone(),
+            site: names.site.clone(),
+            camera: config.camera.name.clone(),
+            boot_id: names.boot_id.clone(),
+            source: source_word(config),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             runtime: format!("TensorFlow Lite {}", self.runtime.version()),
             model: self.expression.info(),
             detector: self.detector.info(),
             window_seconds: config.window.length.as_secs_f64(),
-            min_group: config.privacy.min_group,
+            privacy: privacy_info(config),
             window_schema: WINDOW_SCHEMA.to_owned(),
             mood: mood.map_or(
                 MoodInfo {
@@ -186,6 +198,15 @@ impl Setup {
                 basis: word(config.deployment.basis),
             },
         }
+    }
+}
+
+/// What every message of this run says of its sender.
+pub(crate) fn names(config: &Config) -> Names {
+    Names {
+        device: device(config),
+        site: config.deployment.site.clone(),
+        boot_id: boot_id(),
     }
 }
 
@@ -254,15 +275,52 @@ pub(crate) fn pace(config: &Config) -> Pace {
 }
 
 fn plays_stills(config: &Config) -> bool {
-    source(&config.camera).is_some_and(|source| source.is_stills())
+    origin(config) == Origin::Stills
 }
 
-/// A still has no second frame in which a face could be confirmed.
-fn confirm_frames(config: &Config) -> u32 {
+/// How the gate takes the frames: as a camera's, or as a recording's.
+fn origin(config: &Config) -> Origin {
+    match source(&config.camera) {
+        _ if config.camera.as_camera => Origin::Live,
+        Some(source) if source.is_stills() => Origin::Stills,
+        Some(source) if !source.is_live() => Origin::Recording,
+        _ => Origin::Live,
+    }
+}
+
+/// What reports say of their source. It cannot be configured.
+fn source_word(config: &Config) -> SourceWord {
+    match source(&config.camera) {
+        Some(source) if source.is_live() => SourceWord::Camera,
+        _ => SourceWord::Recording,
+    }
+}
+
+/// How long a face that is not seen is waited for: as configured, but over two frames at least, and never so long that
+/// somebody else may have come.
+fn track_memory(config: &Config) -> Duration {
     if plays_stills(config) {
-        1
-    } else {
-        config.detector.track_confirm_frames
+        return Duration::ZERO;
+    }
+    let frames = Duration::from_secs_f64(2.5 / config.camera.fps);
+    config.detector.track_memory.max(frames).min(LONGEST_GAP)
+}
+
+fn privacy_info(config: &Config) -> PrivacyInfo {
+    PrivacyInfo {
+        min_group: config.privacy.min_group,
+        counted_frames: COUNTED_FRAMES,
+        counted_seconds: COUNTED_TIME.as_secs_f64(),
+        read_within_seconds: READ_WITHIN.as_secs_f64(),
+        least_presence: LEAST_PRESENCE,
+        most_linked: MOST_LINKED,
+        silence_seconds: SILENCE.as_secs_f64(),
+        longest_cover_seconds: LONGEST_COVER.as_secs_f64(),
+        longest_gap_seconds: LONGEST_GAP.as_secs_f64(),
+        lives_for_seconds: LIVES_FOR.as_secs_f64(),
+        track_memory_seconds: track_memory(config).as_secs_f64(),
+        masks: u32::try_from(config.camera.mask.len()).unwrap_or(u32::MAX),
+        config_sha256: config.sha256(),
     }
 }
 

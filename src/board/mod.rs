@@ -10,10 +10,12 @@ use std::time::{Duration, SystemTime};
 use affect_core::health::{BoardHealth, Drops, FrameHealth, HEALTH_SCHEMA, Health, SpoolHealth};
 use affect_core::report::CameraStateWord;
 
+use crate::audit::Audit;
 use crate::camera_state::CameraStates;
 use crate::clock::rfc3339;
 use crate::config::Config;
 use crate::delegate::Probation;
+use crate::identity::Names;
 use crate::progress::{Progress, Stage};
 use crate::publish::Publisher;
 
@@ -56,6 +58,9 @@ pub(crate) struct Board {
     fps: f64,
     health_interval: Duration,
     broker: String,
+    names: Names,
+    camera: String,
+    audit: Audit,
     /// While the Edge TPU has not proved itself.
     probation: Option<Probation>,
 }
@@ -75,6 +80,7 @@ impl Board {
     /// [`PinError`] if a configured pin cannot be had.
     pub(crate) fn open(
         config: &Config,
+        names: &Names,
         sysfs: Sysfs,
         notify: Notify,
         state: Option<PathBuf>,
@@ -87,6 +93,8 @@ impl Board {
                 "There is no state directory, so a privacy pause would end with the daemon: run it by systemd, or set STATE_DIRECTORY."
             );
         }
+        let audit = Audit::kept_in(state.clone());
+        audit.configuration(config);
         let pause = Pause::new(state);
         progress.set_paused(pause.is_on());
         if progress.is_paused() && config.indicator.button().is_none() {
@@ -104,6 +112,9 @@ impl Board {
             fps: config.camera.fps,
             health_interval: config.status.health_interval,
             broker: format!("{}:{}", config.mqtt.host, config.mqtt.port),
+            names: names.clone(),
+            camera: config.camera.name.clone(),
+            audit,
             probation,
         })
     }
@@ -118,13 +129,21 @@ impl Board {
         let (mut look, mut heat) = (Every::new(slow), Every::new(heat::PERIOD));
         let (mut status, mut health) = (Every::new(STATUS_EVERY), Every::new(self.health_interval));
         health.is_due(began);
-        let mut last = (began, progress.looked_at.get());
+        let mut last = (began, progress.captured.get());
+        let mut paused = progress.is_paused();
+        if paused {
+            self.audit.pause(paused);
+        }
         let (mut ready, mut stopping) = (false, false);
         let mut sign = Sign::Starting;
         while !over.load(Relaxed) {
             let now = progress.elapsed();
             if let Some(panel) = &mut self.panel {
                 panel.turn(now, sign, &self.pause, progress);
+            }
+            if paused != progress.is_paused() {
+                paused = !paused;
+                self.audit.pause(paused);
             }
             if look.is_due(now) {
                 if watch.moves(progress) {
@@ -155,7 +174,7 @@ impl Board {
                 self.adapt(now, throttled, progress);
             }
             if health.is_due(now) {
-                let frames = progress.looked_at.get();
+                let frames = progress.captured.get();
                 let per_second = (frames - last.1) as f64 / (now - last.0).as_secs_f64();
                 last = (now, frames);
                 self.publish_health(view, per_second);
@@ -191,7 +210,7 @@ impl Board {
     /// The line for `systemctl status`.
     fn line(&self, view: View<'_>, sign: Sign) -> String {
         let outlook = view.publisher.outlook();
-        let frames = view.progress.looked_at.get();
+        let frames = view.progress.captured.get();
         let rate = match view.progress.rate() {
             1.0 => String::new(),
             rate => format!(", frame rate lowered to {:.0} % for heat", rate * 100.0),
@@ -205,7 +224,7 @@ impl Board {
             Sign::Starting => "Starting: no frame was looked at yet.".to_owned(),
             Sign::Streaming => {
                 format!(
-                    "Streaming: {frames} frames looked at, {} windows delivered{rate}{heat}.",
+                    "Streaming: {frames} frames from the camera, {} windows delivered{rate}{heat}.",
                     outlook.acknowledged
                 )
             }
@@ -222,18 +241,21 @@ impl Board {
         let (progress, outlook) = (view.progress, view.publisher.outlook());
         let health = Health {
             schema: HEALTH_SCHEMA.to_owned(),
+            device: self.names.device.clone(),
+            site: self.names.site.clone(),
+            camera: self.camera.clone(),
+            boot_id: self.names.boot_id.clone(),
             at: rfc3339(SystemTime::now()),
             uptime_seconds: progress.elapsed().as_secs(),
-            camera: view.camera.word(),
+            state: view.camera.word(),
             frames: FrameHealth {
                 per_second: (per_second * 100.0).round() / 100.0,
                 configured_per_second: self.fps,
                 rate: progress.rate(),
-                looked_at: progress.looked_at.get(),
+                captured: progress.captured.get(),
             },
             drops: Drops {
-                replaced: progress.replaced.get(),
-                broken: progress.damaged.get() + progress.broken.get(),
+                broken: progress.damaged.get(),
                 heat: progress.left_out.get(),
             },
             latency: progress.latency.buckets(),

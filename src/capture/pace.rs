@@ -130,12 +130,14 @@ impl Player<'_> {
             match source.next() {
                 Ok(Next::Picture(image)) => {
                     self.gave = true;
+                    self.progress.captured.add_one();
                     given_in_this_round = true;
                     tell(CaptureEvent::Streaming);
                     self.give(image);
                 }
                 Ok(Next::Taken(image, taken)) => {
                     self.gave = true;
+                    self.progress.captured.add_one();
                     tell(CaptureEvent::Streaming);
                     self.number += 1;
                     if self.progress.takes(self.number) {
@@ -156,10 +158,12 @@ impl Player<'_> {
                 Ok(Next::End) if self.pace.repeat && given_in_this_round => {
                     given_in_this_round = false;
                     source.rewind()?;
+                    self.progress.set_rewound(self.time());
                 }
                 Ok(Next::End) => break,
                 Err(error) if error.is_one_picture() => {
                     self.number += 1;
+                    self.progress.set_played(self.time());
                     tell(CaptureEvent::Trouble(error));
                 }
                 Err(error) => return Err(error),
@@ -180,8 +184,9 @@ impl Player<'_> {
     }
 
     fn give(&mut self, image: Image) {
-        let at = Duration::from_secs_f64(self.number as f64 / self.pace.fps);
+        let at = self.time();
         self.number += 1;
+        self.progress.set_played(self.time());
         if !self.progress.takes(self.number) {
             return;
         }
@@ -195,6 +200,11 @@ impl Player<'_> {
         } else {
             self.mailbox.put_waiting(frame);
         }
+    }
+
+    /// The time of the next frame of a file.
+    fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.number as f64 / self.pace.fps)
     }
 
     /// After a pause, goes on at the frame whose time is now.

@@ -8,7 +8,7 @@ use super::{ConfigFiles, Exit, Failure, print, start_log};
 use crate::board::{Sysfs, open_pins};
 use crate::capture::Next;
 use crate::config::Config;
-use crate::setup::{self, Setup, device};
+use crate::setup::{self, Setup, device, names};
 
 /// How long the broker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn models(config: &Config) -> anyhow::Result<String> {
-    let info = Setup::open(config)?.info(config);
+    let info = Setup::open(config)?.info(config, &names(config));
     let one = |m: &affect_core::report::ModelInfo| {
         let taken = m
             .operators_delegated

@@ -58,21 +58,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     ))?;
     print("Ctrl-C ends it.\n")?;
     let stop = stop_flag()?;
-    let counts = Mutex::new((0u32, 0u32));
+    let counts = Mutex::new([0u32; 3]);
     let done = daemon::run(&config, stop, |report| {
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
         match report.body {
-            ReportBody::Released { .. } => counts.0 += 1,
-            ReportBody::Suppressed { .. } => counts.1 += 1,
+            ReportBody::Released(_) => counts[0] += 1,
+            ReportBody::Suppressed(_) => counts[1] += 1,
+            ReportBody::Held(_) => counts[2] += 1,
         }
         // If nobody reads the lines any more, the demo still runs for its subscribers.
         let _ = print(line(report));
     })?;
-    let (released, suppressed) = *counts.lock().unwrap_or_else(PoisonError::into_inner);
+    let [released, suppressed, held] = *counts.lock().unwrap_or_else(PoisonError::into_inner);
     print(format_args!(
-        "\n{} frames looked at; {} windows: {released} published with numbers, {suppressed} suppressed; {} acknowledged by the broker, {} undelivered.",
+        "\n{} frames looked at; {} windows: {released} with numbers, {suppressed} suppressed, {held} held; {} acknowledged by the broker, {} undelivered.",
         done.flow.frames,
-        released + suppressed,
+        released + suppressed + held,
         done.published.acknowledged,
         done.published.undelivered
     ))?;
@@ -83,43 +84,30 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 fn line(report: &WindowReport) -> String {
     let time = report.end.get(11..19).unwrap_or(&report.end);
     let head = format!("{time}  window {:>3}", report.seq);
-    let ReportBody::Released {
-        people,
-        emotion,
-        mood,
-        coarsened,
-        ..
-    } = &report.body
-    else {
-        return format!("{head}  suppressed: the group is too small");
+    let released = match &report.body {
+        ReportBody::Released(released) => released,
+        ReportBody::Suppressed(_) => return format!("{head}  suppressed: too few people at once"),
+        ReportBody::Held(_) => return format!("{head}  held: too few came or went since the last report"),
     };
-    let mood = mood.as_ref().map_or_else(
-        || "no mood".to_owned(),
-        |mood| {
-            format!(
-                "{:?} {:.2}",
-                mood.class,
-                mood.score.get(&mood.class).copied().unwrap_or(0.0)
-            )
-            .to_lowercase()
-        },
-    );
-    let mut strongest: Vec<(&Expression, &f64)> =
-        emotion.mean.iter().filter(|(_, mean)| **mean >= 0.05).collect();
+    let (people, emotion) = (&released.people, &released.emotion);
+    let mood = released.mood.as_ref().map_or("no mood", |mood| mood.class.name());
+    let is_alike = released.coarsened.contains(&Coarsening::HomogeneousGroup);
+    let shown = if is_alike {
+        &emotion.at_least
+    } else {
+        &emotion.mean
+    };
+    let mut strongest: Vec<(&Expression, &f64)> = shown.iter().filter(|(_, mean)| **mean >= 0.05).collect();
     strongest.sort_by(|a, b| b.1.total_cmp(a.1));
     let shown: Vec<String> = strongest
         .iter()
         .take(4)
         .map(|(e, mean)| format!("{} {mean:.2}", e.name()))
         .collect();
-    let note = match coarsened.first() {
-        None => "",
-        Some(Coarsening::HomogeneousGroup) => "  (all alike: at least)",
-        Some(Coarsening::SmallChange) => "  (few came or went: blurred)",
-    };
+    let note = if is_alike { "  (all alike: at least)" } else { "" };
     format!(
-        "{head}  {:>2} people  mood {mood:<14}  {}{note}",
-        people.distinct,
+        "{head}  {:>2} people at once  mood {mood:<8}  {}{note}",
+        people.peak,
         shown.join("  ")
     )
 }

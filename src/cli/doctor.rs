@@ -20,7 +20,7 @@ use crate::capture::v4l2::{Camera, V4l2, Wish, find};
 use crate::clock::{rfc3339, system_clock_synced};
 use crate::config::Config;
 use crate::place::state_dir;
-use crate::setup::{Setup, wish};
+use crate::setup::{Setup, names, wish};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -230,7 +230,7 @@ fn cameras<C: Camera>(root: &Path, wish: &Wish) -> Vec<CameraDevice> {
 }
 
 fn models(config: &Config) -> anyhow::Result<Models> {
-    let info = Setup::open(config)?.info(config);
+    let info = Setup::open(config)?.info(config, &names(config));
     Ok(Models {
         runtime: info.runtime,
         detector: info.detector,

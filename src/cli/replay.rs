@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::{ConfigFiles, Failure, print, start_log, stop_flag};
 use crate::capture::{CaptureEvent, SourceSettings};
 use crate::config::{self, Config};
+use crate::last_report::LastReport;
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::setup::{self, Setup};
@@ -17,6 +18,10 @@ pub(super) struct Arguments {
     /// Frames per second at which it is played; overrides [camera] fps.
     #[arg(long)]
     fps: Option<f64>,
+    /// Judge it as if it came from a camera: faces must live, people must be seen for a while, and a gap or a hold lasts ten
+    /// minutes.
+    #[arg(long)]
+    as_camera: bool,
     /// Play at real-time pace instead of as fast as possible.
     #[arg(long)]
     realtime: bool,
@@ -33,6 +38,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     config.camera.source = Some(arguments.path.clone());
     config.camera.command = Vec::new();
     config.camera.repeat = false;
+    config.camera.as_camera = arguments.as_camera;
     config.camera.pace = if arguments.realtime {
         config::Pace::Realtime
     } else {
@@ -43,7 +49,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     start_log(config.log.level);
     let setup = Setup::open(&config)?;
-    let (vision, reporter) = (setup.vision(&config)?, setup.reporter(&config));
+    let names = setup::names(&config);
+    let (vision, reporter) = (
+        setup.vision(&config)?,
+        setup.reporter(&config, &names, LastReport::default()),
+    );
     let progress = Progress::new(stop_flag()?);
     let mut written = Ok(());
     let log_trouble = |event| {

@@ -16,7 +16,7 @@ pub(super) struct Arguments {
 impl From<DaemonError> for Failure {
     fn from(error: DaemonError) -> Self {
         let exit = match &error {
-            DaemonError::Pins(_) => Exit::Unavailable,
+            DaemonError::Pins(_) | DaemonError::Room(_) => Exit::Unavailable,
             DaemonError::Setup(error) if matches!(**error, SetupError::Lost(_)) => Exit::Unavailable,
             DaemonError::Setup(_) | DaemonError::NoSource => Exit::Config,
             DaemonError::Source(_) => Exit::NoInput,
@@ -53,10 +53,8 @@ fn run_daemon(arguments: &Arguments) -> Result<(), Failure> {
     let stop = stop_flag()?;
     let done = daemon::run(&config, stop, |_| {})?;
     log::info!(
-        "Stopped: {} frames looked at, {} left out, {} replaced by newer ones; {} windows acknowledged, {} dropped, {} undelivered.",
-        done.flow.frames,
-        done.flow.broken,
-        done.flow.replaced,
+        "Stopped: {} frames from the camera; {} windows acknowledged, {} dropped, {} undelivered.",
+        done.flow.captured,
         done.published.acknowledged,
         done.published.dropped,
         done.published.undelivered

@@ -28,6 +28,7 @@ mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub(crate) use load::{from_str, load};
 pub(crate) use secret::Secret;
@@ -99,6 +100,7 @@ impl Config {
             purpose: "Replay of recorded pictures on this machine; nothing is published.".to_owned(),
             controller: "whoever runs affectd replay".to_owned(),
             basis: Basis::None,
+            room: String::new(),
             device: Some("replay".to_owned()),
         })
     }
@@ -109,6 +111,12 @@ impl Config {
         // Plain data under text keys: there is nothing in it that could not become JSON.
         let values = serde_json::to_value(self).unwrap_or_default();
         template::effective(&schema(), &values)
+    }
+
+    /// SHA-256 of the values in effect, by which an auditor sees that they have changed. The password is not in it.
+    #[must_use]
+    pub(crate) fn sha256(&self) -> String {
+        affect_vision::hex(&Sha256::digest(self.effective_toml()))
     }
 
     /// What is allowed but unwise, each as a sentence for the log.

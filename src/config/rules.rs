@@ -1,21 +1,31 @@
 //! Rules that tie several values together, or that need more than the schema can say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use affect_core::gate::{LONGEST_GAP, PUBLIC_MIN_GROUP_FLOOR};
 
 use super::CONFIG_VERSION;
 use super::entry::{self, Table};
 use super::problem::Problems;
 use super::secret::Secret;
 use super::tables::{Basis, Delegate, Mask, Place};
+use crate::capture::is_device;
 
 /// Smallest area of a mask, as a fraction of the frame. What is smaller hides nothing.
 const SMALLEST_MASK: f64 = 1e-6;
+
+/// The shortest window of a camera: `min_group` people must be seen at once over three seconds of it.
+const SHORTEST_LIVE_WINDOW: Duration = Duration::from_secs(5);
 
 /// Applies every rule to the merged tree. Absent and refused values break no rule. Returns the password, if one was
 /// read.
 pub(super) fn check(table: &Table, problems: &mut Problems) -> Option<Secret> {
     version(table, problems);
     place(table, problems);
+    min_group(table, problems);
+    pace(table, problems);
+    budget(table, problems);
     delegate(table, problems);
     host(table, problems);
     command(table, problems);
@@ -65,6 +75,65 @@ fn place(table: &Table, problems: &mut Problems) {
         let note = "EU AI Act, Art. 5(1)(f): lawful for medical or safety reasons alone; if that is why it hangs \
                     there, declare basis = \"medical\" or basis = \"safety\"";
         problems.add(&entry.span, "deployment", what, note);
+    }
+}
+
+/// Where strangers come and go, nothing is said of fewer than five.
+fn min_group(table: &Table, problems: &mut Problems) {
+    let path = ["privacy", "min_group"];
+    let (Some(entry), Some(least)) = (entry::get(table, &path), entry::read::<u32>(table, &path)) else {
+        return;
+    };
+    let place: Option<Place> = entry::read(table, &["deployment", "place"]);
+    if least < PUBLIC_MIN_GROUP_FLOOR && place.is_some_and(Place::is_public) {
+        let what = format!("`min_group` is {least}, in a place where strangers come and go");
+        let note = format!(
+            "there nothing is said of fewer than {PUBLIC_MIN_GROUP_FLOOR}: write min_group = {PUBLIC_MIN_GROUP_FLOOR} or more"
+        );
+        problems.add(&entry.span, "privacy", what, note);
+    }
+}
+
+/// A camera whose people cannot be followed from frame to frame, or whose windows are too short to have numbers.
+fn pace(table: &Table, problems: &mut Problems) {
+    let source: String = entry::read(table, &["camera", "source"]).unwrap_or_default();
+    let command: Vec<String> = entry::read(table, &["camera", "command"]).unwrap_or_default();
+    if command.is_empty() && !is_device(Path::new(&source)) {
+        return;
+    }
+    let path = ["camera", "fps"];
+    if let (Some(entry), Some(fps)) = (entry::get(table, &path), entry::read::<f64>(table, &path))
+        && fps * LONGEST_GAP.as_secs_f64() < 2.0
+    {
+        let what = format!("`fps` is {fps}, which is too slow to follow anybody from frame to frame");
+        problems.add(&entry.span, "camera", what, "write fps = 1.0 or more");
+    }
+    let path = ["window", "length"];
+    let length: Option<String> = entry::read(table, &path);
+    if let (Some(entry), Some(length)) = (
+        entry::get(table, &path),
+        length.and_then(|text| humantime::parse_duration(&text).ok()),
+    ) && length < SHORTEST_LIVE_WINDOW
+    {
+        let what = "`length` is too short for a camera: no window would have numbers".to_owned();
+        let note = "people must be seen at once for three seconds; write length = \"5s\" or more";
+        problems.add(&entry.span, "window", what, note);
+    }
+}
+
+/// Too few readings for any group.
+fn budget(table: &Table, problems: &mut Problems) {
+    let path = ["model", "classify_budget_hz"];
+    let (Some(entry), Some(budget)) = (entry::get(table, &path), entry::read::<f64>(table, &path)) else {
+        return;
+    };
+    let least = entry::read::<u32>(table, &["privacy", "min_group"]).unwrap_or(PUBLIC_MIN_GROUP_FLOOR);
+    if budget < f64::from(least) {
+        let what = format!(
+            "`classify_budget_hz` is {budget}, fewer readings a second than the {least} people that a report needs"
+        );
+        let note = "each of them must be read within a second, so no window would have numbers: raise it, or leave it out";
+        problems.add(&entry.span, "model", what, note);
     }
 }
 

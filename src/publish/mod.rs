@@ -209,6 +209,14 @@ impl Publisher {
         self.shared.changed.notify_one();
     }
 
+    /// Publishes the last report with numbers, retained, for whoever subscribes later.
+    pub(crate) fn latest(&self, camera: &str, payload: Vec<u8>) {
+        self.shared
+            .lock()
+            .retain(format!("{}/{camera}/latest", self.base), payload);
+        self.shared.changed.notify_one();
+    }
+
     /// Publishes the device's health, unless the broker is away: then it is worth nothing.
     pub(crate) fn health(&self, payload: Vec<u8>) {
         let topic = format!("{}/health", self.base);

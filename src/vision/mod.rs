@@ -6,7 +6,7 @@ use affect_core::geometry::{Mask, Rect};
 use affect_core::preprocess::Picture;
 use affect_core::sampling::{Sampling, SamplingSettings};
 use affect_core::tracker::{TrackSettings, Tracker};
-use affect_core::window::{FrameFaces, Reading, SeenFace, Windows};
+use affect_core::window::{FrameFaces, SeenFace};
 use affect_vision::{Classifier, Detector, EngineError};
 
 use crate::capture::Frame;
@@ -36,8 +36,8 @@ pub(crate) struct VisionSettings {
     pub(crate) track: TrackSettings,
     /// The rates of classification.
     pub(crate) sampling: SamplingSettings,
-    /// Length of a window: identities end with it.
-    pub(crate) window: Duration,
+    /// How often tracks are given new names.
+    pub(crate) rename_every: Duration,
 }
 
 /// The whole way from a frame to the people in it. Holds nothing of a frame once the next has come.
@@ -48,7 +48,8 @@ pub(crate) struct Vision {
     tracker: Tracker,
     sampling: Sampling,
     settings: VisionSettings,
-    window: u64,
+    /// When the tracks are given new names.
+    rename_at: Duration,
     rects: Vec<Rect>,
     /// Random numbers of the operating system.
     random: Box<dyn FnMut() -> u64 + Send>,
@@ -67,7 +68,7 @@ impl Vision {
             classifier,
             tracker: Tracker::new(settings.track),
             sampling: Sampling::new(settings.sampling),
-            window: 0,
+            rename_at: settings.rename_every,
             rects: Vec::new(),
             settings,
             random,
@@ -77,10 +78,9 @@ impl Vision {
     /// Looks at a frame.
     pub(crate) fn look(&mut self, frame: Frame) -> Result<FrameFaces, FrameError> {
         let at = frame.at;
-        let window = Windows::index(self.settings.window, at);
-        if window != self.window {
-            self.tracker.end_window(&mut self.random);
-            self.window = window;
+        if at >= self.rename_at {
+            self.tracker.rename(&mut self.random);
+            self.rename_at = at + self.settings.rename_every;
         }
         let (width, height, rgb) = self.decoder.decode(frame.image)?;
         let picture = Picture::new(width, height, rgb).map_err(EngineError::from)?;
@@ -96,25 +96,32 @@ impl Vision {
                 .filter(|rect| visible(rect) && !masked(rect)),
         );
 
+        self.tracker
+            .watch(|surroundings, face| surroundings.look(&picture, face));
         let (tracks, present) = self.tracker.update(at, &self.rects, &mut self.random);
         let tracks = &mut tracks[..present];
         let (chosen, skipped) = self.sampling.choose(at, tracks);
         let mut readings = vec![None; present];
         for &place in chosen {
             let reading = self.classifier.classify(&picture, tracks[place].rect())?;
-            if let Reading::Known(_) = reading {
-                tracks[place].note_known();
-            }
             readings[place] = Some(reading);
+        }
+        for track in tracks.iter_mut() {
+            let rect = *track.rect();
+            track.liveness.look(at, &picture, &rect);
         }
         let seen = tracks.iter().zip(readings);
         let faces = seen.map(|(track, reading)| SeenFace {
             track: track.id(),
-            carried: track.carried(),
+            before: track.before(),
+            rect: *track.rect(),
             reading,
+            since_read: track.since_read(at),
+            lives: track.liveness.lives(at),
         });
         Ok(FrameFaces {
             at,
+            size: (width as f32, height as f32),
             faces: faces.collect(),
             skipped,
         })

@@ -62,7 +62,7 @@ source = "{}"
 fps = 4.0
 repeat = true
 [window]
-length = "1s"
+length = "2s"
 [mqtt]
 port = {port}
 retry_max = "1s"

@@ -1,278 +1,429 @@
-//! The privacy gate: what of a window may be said, and how exactly. Nothing is published but through here.
+//! The privacy gate: whether a window has numbers, and what they rest on. Nothing is published but through here.
 //!
-//! Four rules, each with its tests:
+//! 1. **People are counted by simultaneity.** A window has numbers only if, in enough of its frames, at least `min_group`
+//!    different faces were visible in one frame, each alive and each read a moment ago. Confidence decides nothing here.
+//! 2. **People weigh the same**, however long they were seen ([`crate::statistics`]).
+//! 3. **Nobody can be subtracted out.** After a report the next is released only if of its people nobody left or at least
+//!    `min_group` left, and nobody joined or at least `min_group` joined. *Nobody* is judged by the upper bound of change,
+//!    *at least* by the lower bound ([`crate::attendance`]). Other windows are held: dropped, not merged.
+//! 4. **What was not seen is not guessed.** After a gap, a pause or a restart nothing is released until [`SILENCE`] has passed
+//!    since the last report. A hold ends then, too.
+//! 5. **A group that is all alike is coarsened** ([`crate::release`]).
 //!
-//! 1. **Small groups say nothing.** Fewer than `min_group` distinct people, or fewer than `min_group` with a
-//!    confident reading: the window is suppressed, with every count that depends on a face.
-//! 2. **One person cannot be subtracted out.** Windows tumble, so no observation is in two reports. But people
-//!    stay: if a few came or went since the last report, the difference of the two would tell of those few. Then
-//!    the means of this report carry Laplace noise worth one person (`SMALL_CHANGE_SCALE`); standard deviations
-//!    and shares are left out.
-//! 3. **A group that is all alike is coarsened.** If everybody, or everybody but one, shows the same
-//!    expression, the report says so of all but one, and the small cells are left out.
-//! 4. **Nobody dominates.** A mood that rests on one person by more than half is left out.
-//!
-//! Numbers are rounded to two decimals last.
+//! `docs/privacy.md` says against whom this holds, and with which figure; `crates/attack` measures it.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::expression::{EXPRESSIONS, Expression};
-use crate::mood::{self, MoodClass, MoodClassifier};
-use crate::random::{Random, laplace};
-use crate::report::{
-    Coarsening, Coverage, Emotion, FrameCoverage, Mood, People, ReportBody, Suppressed, SuppressionReason,
-};
-use crate::statistics::GroupStatistics;
-use crate::window::Window;
+use crate::attendance::{Attendance, Change, Person};
+use crate::expression::Expression;
+use crate::mood::MoodClassifier;
+use crate::release::{Released, Releaser};
+use crate::statistics::{GroupStatistics, Tally};
+use crate::window::{FrameFaces, SeenFace, Span};
 
 /// The least value that `min_group` may take. Below three, a member of the group can work out the others.
 pub const MIN_GROUP_FLOOR: u32 = 3;
+/// The least value in places that are open to the public.
+pub const PUBLIC_MIN_GROUP_FLOOR: u32 = 5;
+/// In how many frames of a window `min_group` people must have been seen at once.
+pub const COUNTED_FRAMES: u32 = 3;
+/// How far the first and the last of these frames must lie apart, if the source is live.
+pub const COUNTED_TIME: Duration = Duration::from_secs(3);
+/// How long ago a face that counts may have been read.
+pub const READ_WITHIN: Duration = Duration::from_secs(1);
+/// Part of the counted frames in which somebody must have been seen to join a report.
+pub const LEAST_PRESENCE: f64 = 0.25;
+/// How many times as many linked people as were seen at once may be told apart; above, frames weigh instead of people.
+pub const MOST_LINKED: f64 = 1.5;
+/// After a gap, nothing is released for so long after the last report; and a hold ends after so long.
+pub const SILENCE: Duration = Duration::from_secs(600);
+/// The longest time that a report covers.
+pub const LONGEST_COVER: Duration = Duration::from_secs(60);
+/// The longest time without a frame in which everybody can still be followed.
+pub const LONGEST_GAP: Duration = Duration::from_secs(3);
+/// Boxes that share more of the smaller one are one face, whatever the detector is told.
+const SAME_FACE: f32 = 0.3;
 
-/// Scale of the Laplace noise on the sum of scores, in persons. One person's scores sum to 1, so one person more
-/// or less changes the likelihood of the published means by at most a factor of e (differential privacy, ε = 1).
-const SMALL_CHANGE_SCALE: f64 = 1.0;
+/// What the frames come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A camera, or a command that stands for one: everything applies.
+    Live,
+    /// A recorded video. Its people left long ago: liveness, durations and silences do not apply.
+    Recording,
+    /// Pictures, each a window of its own: nor does the least number of frames.
+    Stills,
+}
+
+/// What a gate is told.
+#[derive(Debug, Clone)]
+pub struct GateSettings {
+    /// Fewest people of whom something may be said; raised to [`MIN_GROUP_FLOOR`].
+    pub min_group: u32,
+    /// What the frames come from.
+    pub origin: Origin,
+    /// The expressions that the model knows.
+    pub labels: Vec<Expression>,
+    /// Says the mood of a group, if the model has one; otherwise the mean scores do.
+    pub classifier: Option<MoodClassifier>,
+}
 
 /// What may be said of a window.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// Nothing but that it was suppressed.
-    Suppressed(Suppressed),
+    /// Too few people at once: nothing.
+    Suppressed,
+    /// Too little has changed since the last report, or too little is known about it: nothing.
+    Held,
     /// These numbers.
-    Released(Released),
+    Released(Box<Released>),
 }
 
-/// Numbers that have passed the gate.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Released {
-    /// How many people.
-    pub people: People,
-    /// What they show.
-    pub emotion: Emotion,
-    /// How the group feels as a whole; `None` if one person dominates it.
-    pub mood: Option<Mood>,
-    /// Why some of it is less exact than it could be.
-    pub coarsened: Vec<Coarsening>,
+/// One of the rules. With the feature `attack` a gate can go without one, to show that an attack then succeeds; the daemon is
+/// built without that feature, and no configuration reaches here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub enum Rule {
+    Simultaneity,
+    Liveness,
+    Confidence,
+    EqualWeights,
+    Leavers,
+    Joiners,
+    BothSides,
+    Presence,
+    UpperBound,
+    LowerBound,
+    Dropping,
+    Silence,
+    Homogeneity,
 }
 
-impl Verdict {
-    /// The part of a report that this verdict allows.
-    #[must_use]
-    pub fn into_body(self, window: &Window, frames_expected: u32) -> ReportBody {
-        match self {
-            Self::Suppressed(suppressed) => ReportBody::Suppressed {
-                coverage: FrameCoverage {
-                    frames: window.frames,
-                    frames_expected,
-                },
-                suppressed,
-            },
-            Self::Released(released) => ReportBody::Released {
-                coverage: Coverage {
-                    frames: window.frames,
-                    frames_expected,
-                    faces_classified: window.classified,
-                    faces_skipped: window.skipped,
-                },
-                suppressed: (),
-                coarsened: released.coarsened,
-                people: released.people,
-                emotion: released.emotion,
-                mood: released.mood,
-                attributes: None,
-            },
-        }
-    }
-}
-
-/// The gate of one camera. Remembers the size of the last released group, and nothing else.
+/// The gate of one camera.
 #[derive(Debug)]
 pub struct Gate {
     min_group: u32,
-    labels: Vec<Expression>,
-    classifier: Option<MoodClassifier>,
-    last: Option<LastReport>,
+    origin: Origin,
+    releaser: Releaser,
+    attendance: Attendance,
+    tally: Tally,
+    last_frame: Option<Duration>,
+    last: Last,
+    #[cfg(feature = "attack")]
+    without: Option<Rule>,
+    /// What was held, if that is not dropped.
+    #[cfg(feature = "attack")]
+    merged: Tally,
 }
 
+/// What the gate knows of the last report.
 #[derive(Debug)]
-struct LastReport {
-    window: u64,
-    known: u32,
+enum Last {
+    /// There was none, or it is too long ago.
+    None,
+    /// Its people are still followed.
+    Followed {
+        end: Duration,
+        people: Vec<Person>,
+        by_frames: bool,
+    },
+    /// Nobody is followed any more; nothing may be said before this time.
+    Lost { until: Duration },
 }
 
 impl Gate {
-    /// A gate that lets groups of at least `min_group` pass (raised to [`MIN_GROUP_FLOOR`]); `labels` are
-    /// the expressions that the model knows.
+    /// A gate that has not released anything yet.
     #[must_use]
-    pub fn new(min_group: u32, labels: Vec<Expression>) -> Self {
+    pub fn new(settings: GateSettings) -> Self {
+        let min_group = settings.min_group.max(MIN_GROUP_FLOOR);
         Self {
-            min_group: min_group.max(MIN_GROUP_FLOOR),
-            labels,
-            classifier: None,
-            last: None,
+            min_group,
+            origin: settings.origin,
+            releaser: Releaser::new(min_group, settings.labels, settings.classifier),
+            attendance: Attendance::default(),
+            tally: Tally::default(),
+            last_frame: None,
+            last: Last::None,
+            #[cfg(feature = "attack")]
+            without: None,
+            #[cfg(feature = "attack")]
+            merged: Tally::default(),
         }
     }
 
-    /// Lets a trained classifier say the mood of windows that are not coarsened. Coarsened windows keep to the mean
-    /// scores: noise on a mean hides one person, noise on a classifier's answer is not known to.
+    /// The same gate with one rule switched off.
+    #[cfg(feature = "attack")]
     #[must_use]
-    pub fn with_classifier(mut self, classifier: Option<MoodClassifier>) -> Self {
-        self.classifier = classifier;
+    pub fn without(mut self, rule: Rule) -> Self {
+        self.without = Some(rule);
+        self.releaser.homogeneity = rule != Rule::Homogeneity;
         self
     }
 
-    /// Decides on the window with the number `window`.
-    pub fn judge(&mut self, window: u64, group: &GroupStatistics, random: Random<'_>) -> Verdict {
-        let reason = if group.distinct < self.min_group {
-            Some(SuppressionReason::GroupTooSmall)
-        } else if group.known < self.min_group {
-            Some(SuppressionReason::TooFewReadings)
-        } else {
-            None
+    fn holds(&self, rule: Rule) -> bool {
+        #[cfg(feature = "attack")]
+        let holds = self.without != Some(rule);
+        #[cfg(not(feature = "attack"))]
+        let holds = {
+            let _ = rule;
+            true
         };
-        if let Some(reason) = reason {
-            return Verdict::Suppressed(Suppressed {
-                reason,
-                min_group: self.min_group,
-            });
+        holds
+    }
+
+    /// A gate that takes every track for all of one person, to tell the price of the rules from that of the tracker.
+    #[cfg(feature = "attack")]
+    #[must_use]
+    pub fn with_perfect_identities(mut self) -> Self {
+        self.attendance.perfect = true;
+        self
+    }
+
+    /// Fewest people of whom something may be said.
+    #[must_use]
+    pub fn min_group(&self) -> u32 {
+        self.min_group
+    }
+
+    /// A report went out before this run began, so nothing may be said before `until`.
+    pub fn keep_silent(&mut self, until: Duration) {
+        if self.origin == Origin::Live && self.holds(Rule::Silence) {
+            self.last = Last::Lost { until };
         }
-        let small_change = self.is_small_change(window, group);
-        self.last = Some(LastReport {
-            window,
-            known: group.known,
+    }
+
+    /// Nobody was watched for a while: what was counted of the open window is dropped, and nobody is followed any more.
+    pub fn interrupt(&mut self) {
+        if self.origin != Origin::Live {
+            return;
+        }
+        self.tally = Tally::default();
+        self.attendance.clear();
+        if let Last::Followed { end, .. } = self.last {
+            self.last = match self.holds(Rule::Silence) {
+                true => Last::Lost { until: end + SILENCE },
+                false => Last::None,
+            };
+        }
+    }
+
+    /// A recording starts again: what follows was published before, and is judged as it was then.
+    pub fn start_again(&mut self) {
+        if self.origin != Origin::Live {
+            self.tally = Tally::default();
+            self.attendance.clear();
+            self.last = Last::None;
+        }
+    }
+
+    /// Takes a frame of the open window in. `covered` is false before the part of the window that a report covers.
+    pub fn see(&mut self, frame: &FrameFaces, covered: bool) {
+        let gap = self
+            .last_frame
+            .map_or(Duration::ZERO, |last| frame.at.saturating_sub(last));
+        if gap > LONGEST_GAP {
+            self.interrupt();
+        }
+        self.last_frame = Some(frame.at);
+        let mut faces: Vec<(usize, &SeenFace)> = Vec::with_capacity(frame.faces.len());
+        for face in &frame.faces {
+            if let Some(place) = self.attendance.see(frame.at, frame.size, face) {
+                faces.push((place, face));
+            }
+        }
+        if !covered {
+            return;
+        }
+        let lives =
+            |face: &SeenFace| face.lives || self.origin != Origin::Live || !self.holds(Rule::Liveness);
+        faces.retain(|(_, face)| lives(face));
+        let faces = different(faces);
+        let is_read = |face: &SeenFace| face.since_read.is_some_and(|since| since <= READ_WITHIN);
+        #[cfg(feature = "attack")]
+        let is_read = |face: &SeenFace| {
+            is_read(face)
+                && (self.holds(Rule::Confidence) || face.reading.is_none_or(|reading| reading.confident))
+        };
+        let at_once = faces.iter().filter(|(_, face)| is_read(face)).count();
+        let counts = at_once >= self.min_group as usize || (at_once > 0 && !self.holds(Rule::Simultaneity));
+        for (place, face) in &faces {
+            let stay = self.attendance.stay_mut(*place);
+            stay.frames += u32::from(counts);
+            if let Some(reading) = face.reading {
+                stay.add(reading);
+            }
+        }
+        let seen: Vec<usize> = faces.iter().map(|(place, _)| *place).collect();
+        self.tally
+            .add(frame, &seen, counts.then_some(at_once), &self.attendance);
+    }
+
+    /// Closes the window `span` and says what may be said of it.
+    pub fn close(&mut self, span: &Span) -> Verdict {
+        let people = self.people(&self.tally);
+        let verdict = self.judge(span, &people);
+        let tally = std::mem::take(&mut self.tally);
+        if let Judgement::Release { by_frames } = verdict {
+            #[cfg(feature = "attack")]
+            let (tally, people) = self.with_merged(tally, people);
+            let statistics = GroupStatistics::of(&tally, &people, &self.attendance, by_frames);
+            #[cfg(feature = "attack")]
+            let statistics = match self.holds(Rule::EqualWeights) {
+                true => statistics,
+                false => statistics.weighted_by_time(&people, &self.attendance),
+            };
+            let released = self.releaser.release(&statistics);
+            self.last = Last::Followed {
+                end: span.end,
+                people,
+                by_frames,
+            };
+            let start = span.covered_from();
+            self.end_window(start);
+            return Verdict::Released(Box::new(released));
+        }
+        #[cfg(feature = "attack")]
+        if matches!(verdict, Judgement::Hold) && !self.holds(Rule::Dropping) {
+            self.merged.merge(tally);
+            // Nobody is forgotten, so places stay as they are.
+            self.attendance.put_aside();
+            self.end_window(Duration::ZERO);
+            return Verdict::Held;
+        }
+        self.end_window(Attendance::horizon(span.end));
+        match verdict {
+            Judgement::Suppress => Verdict::Suppressed,
+            _ => Verdict::Held,
+        }
+    }
+
+    fn end_window(&mut self, before: Duration) {
+        match &mut self.last {
+            Last::Followed { people, .. } => self.attendance.end_window(before, people),
+            _ => self.attendance.end_window(before, &mut []),
+        }
+    }
+
+    /// The people of the open window: who was read, and seen for a while or part of the last report.
+    fn people(&self, tally: &Tally) -> Vec<Person> {
+        let least = match self.holds(Rule::Presence) && self.holds(Rule::Simultaneity) {
+            true => f64::from(tally.counted) * LEAST_PRESENCE,
+            false => 1.0,
+        };
+        let mut people = match self.holds(Rule::Simultaneity) {
+            true => self.attendance.people(tally.stays()),
+            false => tally.stays().into_iter().map(|stay| vec![stay]).collect(),
+        };
+        let reported: BTreeSet<usize> = match &self.last {
+            Last::Followed { people, .. } => people.iter().flatten().copied().collect(),
+            _ => BTreeSet::new(),
+        };
+        people.retain(|person| {
+            let stays = || person.iter().map(|place| self.attendance.stay(*place));
+            let frames: u32 = stays().map(|stay| stay.frames).sum();
+            let is_known = person.iter().any(|place| reported.contains(place));
+            let least = if is_known { 1.0 } else { least.max(1.0) };
+            f64::from(frames) >= least && stays().any(|stay| stay.read > 0)
         });
-        Verdict::Released(self.release(group, small_change, random))
+        people
     }
 
-    /// Whether the last report and this one differ by fewer than `min_group` people, as far as can be told.
-    fn is_small_change(&self, window: u64, group: &GroupStatistics) -> bool {
-        let Some(last) = &self.last else { return false };
-        if group.carried == 0 {
-            return false; // nobody is in both
-        }
-        if window != last.window + 1 {
-            return true; // who came and went meanwhile is not known
-        }
-        let joined = group.known - group.carried;
-        let left = last.known.saturating_sub(group.carried);
-        (1..self.min_group).contains(&(joined + left))
-    }
-
-    fn release(&self, group: &GroupStatistics, small_change: bool, random: Random<'_>) -> Released {
-        let known = f64::from(group.known);
-        let classified = known + f64::from(group.unknown);
-        let unknown_share = round2(f64::from(group.unknown) / classified);
-        // Of all but one, whether all are alike or not: nobody can be sure of anybody.
-        let all_but_one = (known - 1.0) / known;
-        let (emotion, mood, coarsened) = if small_change {
-            let mean = self
-                .blurred(&group.mean, known, random)
-                .map(|m| m.min(all_but_one));
-            let emotion = Emotion {
-                mean: self.named(&mean),
-                std: BTreeMap::new(),
-                share: BTreeMap::new(),
-                unknown_share,
-            };
-            (
-                emotion,
-                mood::scores(&mean).map(|s| exact_mood(&s)),
-                vec![Coarsening::SmallChange],
-            )
-        } else if let Some(alike) = self.alike(group) {
-            let emotion = Emotion {
-                mean: BTreeMap::from([(alike, coarse(group.mean[alike.index()], all_but_one))]),
-                std: BTreeMap::new(),
-                share: BTreeMap::from([(alike, floor2(all_but_one * known / classified))]),
-                unknown_share,
-            };
-            let mood = mood::scores(&group.descriptor_mean).map(|s| coarse_mood(&s, all_but_one));
-            (emotion, mood, vec![Coarsening::HomogeneousGroup])
-        } else {
-            let emotion = Emotion {
-                mean: self.named(&group.mean),
-                std: self.named(&group.std),
-                share: self.named(&group.dominant.map(|persons| f64::from(persons) / classified)),
-                unknown_share,
-            };
-            let scores = match &self.classifier {
-                Some(classifier) => Some(classifier.scores(&group.descriptor)),
-                None => mood::scores(&group.descriptor_mean),
-            };
-            (emotion, scores.map(|s| exact_mood(&s)), Vec::new())
+    fn judge(&self, span: &Span, people: &[Person]) -> Judgement {
+        let (frames, time) = match self.origin {
+            Origin::Live => (COUNTED_FRAMES, COUNTED_TIME),
+            Origin::Recording => (COUNTED_FRAMES, Duration::ZERO),
+            Origin::Stills => (1, Duration::ZERO),
         };
-        let people = People {
-            distinct: group.distinct,
-            mean: round2(group.people_mean),
-            peak: group.peak,
+        let is_group = people.len() >= self.min_group as usize
+            && self.tally.counted >= frames
+            && self.tally.counted_for() >= time;
+        if !is_group {
+            return Judgement::Suppress;
+        }
+        let by_frames = people.len() as f64 > MOST_LINKED * f64::from(self.tally.peak);
+        let release = match &self.last {
+            Last::None => true,
+            Last::Lost { until } => span.end >= *until,
+            Last::Followed { end, .. } if self.origin == Origin::Live && span.end >= *end + SILENCE => true,
+            Last::Followed { .. } if self.attendance.overflowed() => false,
+            Last::Followed {
+                people: then,
+                by_frames: before,
+                ..
+            } => self.allows(&self.attendance.change(then, people), by_frames || *before),
         };
-        let mood = mood.filter(|_| group.largest_weight <= 0.5);
-        Released {
-            people,
-            emotion,
-            mood,
-            coarsened,
+        match release {
+            true => Judgement::Release { by_frames },
+            false => Judgement::Hold,
         }
     }
 
-    /// The expression that everybody, or everybody but one, shows.
-    fn alike(&self, group: &GroupStatistics) -> Option<Expression> {
-        self.labels
-            .iter()
-            .copied()
-            .find(|label| group.dominant[label.index()] + 1 >= group.known)
-    }
-
-    /// The means with noise worth one person; they still sum to 1, unless every draw was against it.
-    fn blurred(&self, mean: &[f64; EXPRESSIONS], known: f64, random: Random<'_>) -> [f64; EXPRESSIONS] {
-        let mut sums = [0.0; EXPRESSIONS];
-        for label in &self.labels {
-            let noise = laplace(SMALL_CHANGE_SCALE, random);
-            sums[label.index()] = (mean[label.index()] * known + noise).max(0.0);
+    /// Whether so large a change, or none, keeps anybody from being subtracted out. Where linked people cannot be told
+    /// apart (`blurred`), the group counts as changed.
+    fn allows(&self, change: &Change, blurred: bool) -> bool {
+        let enough = self.min_group as usize;
+        #[cfg(feature = "attack")]
+        let change = &self.weakened(change);
+        #[cfg(feature = "attack")]
+        if !self.holds(Rule::BothSides) {
+            let (most, least) = (
+                change.left_most + change.joined_most,
+                change.left_least + change.joined_least,
+            );
+            return most == 0 || least >= enough;
         }
-        let all: f64 = sums.iter().sum();
-        sums.map(|sum| if all > 0.0 { sum / all } else { 0.0 })
+        let nobody_or_many = |most: usize, least: usize| (most == 0 && !blurred) || least >= enough;
+        let leavers = nobody_or_many(change.left_most, change.left_least);
+        let joiners = nobody_or_many(change.joined_most, change.joined_least);
+        (leavers || !self.holds(Rule::Leavers)) && (joiners || !self.holds(Rule::Joiners))
     }
 
-    fn named(&self, values: &[f64; EXPRESSIONS]) -> BTreeMap<Expression, f64> {
-        self.labels
+    /// What was held before goes into a report with the rest, if that is not dropped.
+    #[cfg(feature = "attack")]
+    fn with_merged(&mut self, tally: Tally, people: Vec<Person>) -> (Tally, Vec<Person>) {
+        if self.holds(Rule::Dropping) {
+            return (tally, people);
+        }
+        let mut all = std::mem::take(&mut self.merged);
+        all.merge(tally);
+        self.attendance.take_back();
+        let people = self.people(&all);
+        (all, people)
+    }
+
+    #[cfg(feature = "attack")]
+    fn weakened(&self, change: &Change) -> Change {
+        let mut change = *change;
+        if !self.holds(Rule::UpperBound) {
+            (change.left_most, change.joined_most) = (change.left_least, change.joined_least);
+        }
+        if !self.holds(Rule::LowerBound) {
+            (change.left_least, change.joined_least) = (change.left_most, change.joined_most);
+        }
+        change
+    }
+}
+
+enum Judgement {
+    Suppress,
+    Hold,
+    Release { by_frames: bool },
+}
+
+/// The faces that are different ones: of boxes that lie on one another, the one that was known first.
+fn different(mut faces: Vec<(usize, &SeenFace)>) -> Vec<(usize, &SeenFace)> {
+    faces.sort_by_key(|(place, _)| *place);
+    let mut kept: Vec<(usize, &SeenFace)> = Vec::with_capacity(faces.len());
+    for face in faces {
+        if kept
             .iter()
-            .map(|label| (*label, round2(values[label.index()])))
-            .collect()
+            .all(|other| other.1.rect.covered_part(&face.1.rect) <= SAME_FACE)
+        {
+            kept.push(face);
+        }
     }
-}
-
-fn exact_mood(scores: &[f64; 3]) -> Mood {
-    let score = MoodClass::ALL
-        .iter()
-        .map(|c| (*c, round2(scores[*c as usize])))
-        .collect();
-    Mood {
-        class: mood::strongest(scores),
-        score,
-    }
-}
-
-/// The mood of a homogeneous group: its class, and a bound for the score.
-fn coarse_mood(scores: &[f64; 3], cap: f64) -> Mood {
-    let class = mood::strongest(scores);
-    Mood {
-        class,
-        score: BTreeMap::from([(class, coarse(scores[class as usize], cap))]),
-    }
-}
-
-/// One decimal, and never above the cap.
-fn coarse(value: f64, cap: f64) -> f64 {
-    floor2(((value * 10.0).round() / 10.0).min(cap))
-}
-
-fn round2(value: f64) -> f64 {
-    (value * 100.0).round() / 100.0
-}
-
-/// Rounds down, so that an upper bound stays one.
-fn floor2(value: f64) -> f64 {
-    (value * 100.0 + 1e-9).floor() / 100.0
+    kept
 }
 
 #[cfg(test)]

@@ -73,6 +73,26 @@ impl Rect {
         if union > 0.0 { common / union } else { 0.0 }
     }
 
+    /// How far the middles of both boxes lie apart.
+    #[must_use]
+    pub fn distance(&self, other: &Self) -> f32 {
+        let ((x0, y0), (x1, y1)) = (self.centre(), other.centre());
+        (x0 - x1).hypot(y0 - y1)
+    }
+
+    /// The part of the smaller box that the other one covers, 0..=1; 0 for an empty box.
+    #[must_use]
+    pub fn covered_part(&self, other: &Self) -> f32 {
+        let w = (self.x + self.w).min(other.x + other.w) - self.x.max(other.x);
+        let h = (self.y + self.h).min(other.y + other.h) - self.y.max(other.y);
+        let smaller = self.area().min(other.area());
+        if w > 0.0 && h > 0.0 && smaller > 0.0 {
+            w * h / smaller
+        } else {
+            0.0
+        }
+    }
+
     /// The box with every length multiplied by `factor`.
     #[must_use]
     pub fn scaled(&self, factor: f32) -> Self {

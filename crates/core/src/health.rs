@@ -5,21 +5,31 @@ use serde::{Deserialize, Serialize};
 use crate::report::CameraStateWord;
 
 /// Schema name of [`Health`].
-pub const HEALTH_SCHEMA: &str = "affectd/health/1";
+pub const HEALTH_SCHEMA: &str = "affectd/health/2";
 
 /// How the device is doing: topic `<base>/health`, once a minute, QoS 0, not retained. Counts are since the start of
 /// this run of the daemon.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Health {
-    /// Always `affectd/health/1`.
+    /// Always `affectd/health/2`.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = HEALTH_SCHEMA)))]
     pub schema: String,
+    /// The device's id.
+    pub device: String,
+    /// The site's name, from `[deployment]`.
+    pub site: String,
+    /// The camera's name.
+    pub camera: String,
+    /// A random name for this run of the daemon.
+    pub boot_id: String,
     /// When this was measured, RFC 3339, UTC.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
     pub at: String,
     /// Seconds since the daemon started.
     pub uptime_seconds: u64,
     /// What the camera does; null before it has done anything.
-    pub camera: Option<CameraStateWord>,
+    pub state: Option<CameraStateWord>,
     /// How many frames come through.
     pub frames: FrameHealth,
     /// Frames that were not looked at, by reason.
@@ -36,27 +46,26 @@ pub struct Health {
     pub spool: SpoolHealth,
 }
 
-/// How many frames come through.
+/// How many frames the camera gives. How many of them there is time to look at depends on who is in them, so that is told
+/// of windows with numbers only, as their `coverage`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FrameHealth {
-    /// Frames per second that were looked at since the last health message.
+    /// Frames per second that the camera gave since the last health message.
     pub per_second: f64,
     /// Frames per second that the configuration asks for.
     pub configured_per_second: f64,
     /// Part of the frames that heat leaves, 0..1: 1 while the board is cool enough.
     pub rate: f64,
-    /// Frames that were looked at.
-    pub looked_at: u64,
+    /// Frames that the camera gave.
+    pub captured: u64,
 }
 
 /// Frames that were not looked at, by reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Drops {
-    /// A newer frame came before there was time for this one.
-    pub replaced: u64,
-    /// The frame came broken, or could not be decoded or looked at.
+    /// The frame came broken from the camera.
     pub broken: u64,
     /// Left out to keep the board cool.
     pub heat: u64,

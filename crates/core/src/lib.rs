@@ -5,10 +5,11 @@
 //!
 //! ```text
 //! Picture ──preprocess──> tensor ··· heads ──detection──> Face ──tracker──> Track ──sampling──> whose turn
-//!     Reading ──window──> Window ──statistics──> GroupStatistics ──gate──> Verdict ──report──> payload
+//!     SeenFace ──gate (attendance, statistics)──> GroupStatistics ──release──> Verdict ──report──> payload
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod attendance;
 pub mod attributes;
 pub mod descriptor;
 pub mod detection;
@@ -16,12 +17,15 @@ pub mod expression;
 pub mod gate;
 pub mod geometry;
 pub mod health;
+pub mod liveness;
 pub mod manifest;
 pub mod mood;
 pub mod preprocess;
 pub mod random;
+pub mod release;
 pub mod report;
 pub mod sampling;
 pub mod statistics;
+pub mod surroundings;
 pub mod tracker;
 pub mod window;

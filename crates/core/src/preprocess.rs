@@ -46,7 +46,47 @@ impl<'a> Picture<'a> {
     pub fn height(&self) -> usize {
         self.height
     }
+
+    /// Mean grey level of every cell of the part `rect`, rows from the top, and of how many pixels each was made: up to `samples`
+    /// along each side. `None` if the part is outside the picture.
+    pub(crate) fn grey_cells(
+        &self,
+        rect: &Rect,
+        samples: usize,
+    ) -> Option<([f32; GREY_CELLS * GREY_CELLS], usize)> {
+        let part = rect.clipped(self.width, self.height)?;
+        let (cell_w, cell_h) = (part.w / GREY_CELLS as f32, part.h / GREY_CELLS as f32);
+        let (nx, ny) = (
+            (cell_w as usize).clamp(1, samples),
+            (cell_h as usize).clamp(1, samples),
+        );
+        let mut cells = [0.0; GREY_CELLS * GREY_CELLS];
+        for (i, cell) in cells.iter_mut().enumerate() {
+            let left = part.x + (i % GREY_CELLS) as f32 * cell_w;
+            let top = part.y + (i / GREY_CELLS) as f32 * cell_h;
+            let mut sum = 0.0;
+            for sy in 0..ny {
+                let y = (top + (sy as f32 + 0.5) * cell_h / ny as f32) as usize;
+                for sx in 0..nx {
+                    let x = (left + (sx as f32 + 0.5) * cell_w / nx as f32) as usize;
+                    sum += self.grey(x.min(self.width - 1), y.min(self.height - 1));
+                }
+            }
+            *cell = sum / (nx * ny) as f32;
+        }
+        Some((cells, nx * ny))
+    }
+
+    /// Grey level of a pixel, the mean of its three channels, 0..=255. The pixel must be in the picture.
+    fn grey(&self, x: usize, y: usize) -> f32 {
+        let at = (y * self.width + x) * 3;
+        let sum: u16 = self.rgb[at..at + 3].iter().copied().map(u16::from).sum();
+        f32::from(sum) / 3.0
+    }
 }
+
+/// Cells along each side of a part of a picture whose changes are watched.
+pub(crate) const GREY_CELLS: usize = 8;
 
 /// A network's input tensor, `[height, width, channels]`, to be filled.
 #[derive(Debug)]

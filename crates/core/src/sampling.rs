@@ -106,7 +106,6 @@ mod tests {
         let mut tracker = Tracker::new(TrackSettings {
             iou: 0.3,
             memory: Duration::from_secs(1),
-            confirm_frames: 2,
         });
         let (mut sampling, mut random) = (Sampling::new(settings), seeded(7));
         let (mut counts, mut skipped) = (HashMap::new(), 0);

@@ -1,16 +1,34 @@
-//! Follows faces from frame to frame by the overlap of their boxes, with a short memory.
+//! Follows faces from frame to frame: by the overlap of each box with where the face must be by now, with a short memory.
 //!
-//! A track is "the same person" for as long as one window. Its identity is a random number that says
-//! nothing about the face, and is drawn anew when the window ends ([`Tracker::end_window`]): nothing that
-//! could link a person across windows leaves this module, but one bit, *carried*, which the privacy gate
-//! needs to see how far two groups differ.
+//! A track is one face that is followed without a break. Its name is a random number that says nothing about the face and
+//! is drawn anew from time to time ([`Tracker::rename`]); the old name goes along with the new one, so that the privacy
+//! gate can tell until the next report whether two groups are the same. How sure a track is of being one person, the gate
+//! decides ([`crate::attendance`]).
 
 use std::time::Duration;
 
 use crate::geometry::Rect;
+use crate::liveness::Liveness;
 use crate::random::Random;
+use crate::surroundings::Surroundings;
 
-/// A person's name for one window: a random number.
+/// How fast a face moves at most, in widths of it per second: two metres a second, a face 16 cm wide.
+const SPEED: f32 = 12.5;
+/// By which factor the size of a face changes at most from frame to frame.
+const SIZE_CHANGE: f32 = 1.3;
+/// How much of its new movement a face's velocity takes up at each frame.
+const TURN: f32 = 0.5;
+/// A face that has kept its place for so long, and then is not seen, is waited for longer: somebody who sits turns away …
+const SETTLED: Duration = Duration::from_secs(2);
+/// … but only for so long, …
+pub const TURNED_AWAY: Duration = Duration::from_secs(30);
+/// … only if nobody has moved about there meanwhile ([`crate::surroundings`]), and only if the next face there lies on the
+/// last one by so much (intersection over union).
+const SAME_PLACE: f32 = 0.5;
+/// How far a face strays that keeps its place, in widths of it.
+const STRAY: f32 = 0.5;
+
+/// A track's name: a random number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackId(pub u64);
 
@@ -21,19 +39,42 @@ pub struct TrackSettings {
     pub iou: f32,
     /// How long a track waits unseen before it is forgotten.
     pub memory: Duration,
-    /// In how many frames of a window a track must have been seen to count as a person. 1 for stills.
-    pub confirm_frames: u32,
 }
 
-/// One person, as far as the tracker can tell.
+impl TrackSettings {
+    /// How well a face fits a track, if it can be the same: 0..=1 by overlap, below 0 by distance.
+    fn likeness(&self, track: &Track, at: Duration, face: &Rect) -> Option<f32> {
+        let unseen = at.saturating_sub(track.last_seen);
+        if unseen > self.memory {
+            return Some(track.rect.iou(face)).filter(|overlap| *overlap >= SAME_PLACE);
+        }
+        let expected = track.expected(at);
+        let overlap = expected.iou(face).max(track.rect.iou(face));
+        if overlap >= self.iou && overlap > 0.0 {
+            return Some(overlap);
+        }
+        let (small, large) = (track.rect.w.min(face.w), track.rect.w.max(face.w));
+        let reach = (SPEED * unseen.as_secs_f32()).min(1.0) * small;
+        let far = expected.distance(face);
+        (far < reach && large <= small * SIZE_CHANGE).then(|| -far / reach)
+    }
+}
+
+/// One face that is followed without a break.
 #[derive(Debug, Clone)]
 pub struct Track {
     id: TrackId,
+    before: Option<TrackId>,
     rect: Rect,
     last_seen: Duration,
-    frames_in_window: u32,
-    known_in_window: bool,
-    carried: bool,
+    /// Pixels per second.
+    velocity: (f32, f32),
+    /// Where the face settled, and since when.
+    settled: (Rect, Duration),
+    /// What moves around the face while it is not seen.
+    surroundings: Surroundings,
+    /// Whether the face lives.
+    pub liveness: Liveness,
     /// When the next classification is due.
     pub(crate) due: Duration,
     /// When the last classification was.
@@ -41,10 +82,16 @@ pub struct Track {
 }
 
 impl Track {
-    /// The identity in this window.
+    /// The present name.
     #[must_use]
     pub fn id(&self) -> TrackId {
         self.id
+    }
+
+    /// The name before the present one.
+    #[must_use]
+    pub fn before(&self) -> Option<TrackId> {
+        self.before
     }
 
     /// Where the face was last seen.
@@ -53,15 +100,41 @@ impl Track {
         &self.rect
     }
 
-    /// Whether this person's expression was part of the previous window.
-    #[must_use]
-    pub fn carried(&self) -> bool {
-        self.carried
+    /// Where the face must be `at`, if it goes on as it did.
+    fn expected(&self, at: Duration) -> Rect {
+        let seconds = at.saturating_sub(self.last_seen).as_secs_f32();
+        Rect {
+            x: self.rect.x + self.velocity.0 * seconds,
+            y: self.rect.y + self.velocity.1 * seconds,
+            ..self.rect
+        }
     }
 
-    /// Notes that the expression was read with confidence in this window.
-    pub fn note_known(&mut self) {
-        self.known_in_window = true;
+    /// Whether the face kept its place for a while before it was last seen, so that it may only have turned away.
+    fn has_settled(&self) -> bool {
+        self.last_seen.saturating_sub(self.settled.1) >= SETTLED
+    }
+
+    fn see(&mut self, at: Duration, face: Rect) {
+        let seconds = at.saturating_sub(self.last_seen).as_secs_f32();
+        if seconds > 0.0 {
+            let ((x0, y0), (x1, y1)) = (self.rect.centre(), face.centre());
+            let now = ((x1 - x0) / seconds, (y1 - y0) / seconds);
+            self.velocity.0 += TURN * (now.0 - self.velocity.0);
+            self.velocity.1 += TURN * (now.1 - self.velocity.1);
+        }
+        if self.settled.0.distance(&face) > STRAY * face.w {
+            self.settled = (face, at);
+        }
+        self.rect = face;
+        self.last_seen = at;
+        self.surroundings.face_is_seen();
+    }
+
+    /// How long before `at` the last classification was attempted; `None` if never.
+    #[must_use]
+    pub fn since_read(&self, at: Duration) -> Option<Duration> {
+        self.last_read.map(|read| at.saturating_sub(read))
     }
 }
 
@@ -89,8 +162,12 @@ impl Tracker {
     /// how many these are. The best overlap is matched first; a face without a match starts a track.
     pub fn update(&mut self, at: Duration, faces: &[Rect], random: Random<'_>) -> (&mut [Track], usize) {
         let memory = self.settings.memory;
-        self.tracks
-            .retain(|track| at.saturating_sub(track.last_seen) <= memory);
+        self.tracks.retain(|track| {
+            let unseen = at.saturating_sub(track.last_seen);
+            let may_be_there =
+                memory > Duration::ZERO && track.has_settled() && !track.surroundings.are_disturbed();
+            unseen <= memory || (unseen <= TURNED_AWAY && may_be_there)
+        });
         self.match_faces(at, faces);
         for face in faces {
             // A face that was matched has a track with just this box and time.
@@ -101,11 +178,13 @@ impl Tracker {
             {
                 self.tracks.push(Track {
                     id: TrackId(random()),
+                    before: None,
                     rect: *face,
                     last_seen: at,
-                    frames_in_window: 1,
-                    known_in_window: false,
-                    carried: false,
+                    velocity: (0.0, 0.0),
+                    settled: (*face, at),
+                    surroundings: Surroundings::default(),
+                    liveness: Liveness::default(),
                     due: at,
                     last_read: None,
                 });
@@ -120,13 +199,14 @@ impl Tracker {
         (&mut self.tracks, present)
     }
 
+    /// Matches faces to tracks: first by overlap with where each track must be by now, then, for what is left, by how far
+    /// somebody can have moved.
     fn match_faces(&mut self, at: Duration, faces: &[Rect]) {
         self.pairs.clear();
         for (t, track) in self.tracks.iter().enumerate() {
             for (f, face) in faces.iter().enumerate() {
-                let overlap = track.rect.iou(face);
-                if overlap >= self.settings.iou && overlap > 0.0 {
-                    self.pairs.push((overlap, t, f));
+                if let Some(likeness) = self.settings.likeness(track, at, face) {
+                    self.pairs.push((likeness, t, f));
                 }
             }
         }
@@ -135,10 +215,7 @@ impl Tracker {
         let mut next = 0;
         while next < self.pairs.len() {
             let (_, t, f) = self.pairs[next];
-            let track = &mut self.tracks[t];
-            track.rect = faces[f];
-            track.last_seen = at;
-            track.frames_in_window += 1;
+            self.tracks[t].see(at, faces[f]);
             next += 1;
             let mut kept = next;
             for i in next..self.pairs.len() {
@@ -152,13 +229,17 @@ impl Tracker {
         }
     }
 
-    /// Ends the window: every track gets a new random identity and keeps only whether it contributed.
-    pub fn end_window(&mut self, random: Random<'_>) {
+    /// Looks at what moves around every face that has settled, before the faces of the frame are taken in.
+    pub fn watch(&mut self, mut look: impl FnMut(&mut Surroundings, &Rect)) {
+        for track in self.tracks.iter_mut().filter(|track| track.has_settled()) {
+            look(&mut track.surroundings, &track.rect);
+        }
+    }
+
+    /// Gives every track a new random name; the one before goes along.
+    pub fn rename(&mut self, random: Random<'_>) {
         for track in &mut self.tracks {
-            track.id = TrackId(random());
-            track.carried = track.known_in_window && track.frames_in_window >= self.settings.confirm_frames;
-            track.known_in_window = false;
-            track.frames_in_window = 0;
+            track.before = Some(std::mem::replace(&mut track.id, TrackId(random())));
         }
     }
 }
@@ -171,7 +252,6 @@ mod tests {
     const SETTINGS: TrackSettings = TrackSettings {
         iou: 0.3,
         memory: Duration::from_secs(1),
-        confirm_frames: 2,
     };
 
     fn at(ms: u64) -> Duration {
@@ -225,30 +305,15 @@ mod tests {
     }
 
     #[test]
-    fn identities_are_gone_with_the_window() {
+    fn a_new_name_says_nothing_of_the_old_one_but_carries_it() {
         let mut random = seeded(4);
         let mut tracker = Tracker::new(SETTINGS);
-        let first = ids(&mut tracker, 0, &[face(0.0)], &mut random);
-        ids(&mut tracker, 100, &[face(0.0)], &mut random);
-        tracker.end_window(&mut random);
-        let second = ids(&mut tracker, 200, &[face(0.0)], &mut random);
-        assert_ne!(first, second);
-    }
-
-    #[test]
-    fn only_a_confirmed_and_read_track_is_carried() {
-        for (frames, known, expected) in [(2, true, true), (1, true, false), (2, false, false)] {
-            let mut random = seeded(5);
-            let mut tracker = Tracker::new(SETTINGS);
-            for frame in 0..frames {
-                let (tracks, _) = tracker.update(at(frame * 100), &[face(0.0)], &mut random);
-                if known {
-                    tracks[0].note_known();
-                }
-            }
-            tracker.end_window(&mut random);
-            let (tracks, _) = tracker.update(at(300), &[face(0.0)], &mut random);
-            assert_eq!(tracks[0].carried(), expected, "{frames} frames, known: {known}");
-        }
+        let first = ids(&mut tracker, 0, &[face(0.0)], &mut random)[0];
+        tracker.rename(&mut random);
+        let (tracks, _) = tracker.update(at(200), &[face(0.0), face(90.0)], &mut random);
+        let of = |rect: Rect| tracks.iter().find(|track| *track.rect() == rect).unwrap();
+        assert_ne!(of(face(0.0)).id(), first);
+        assert_eq!(of(face(0.0)).before(), Some(first));
+        assert_eq!(of(face(90.0)).before(), None, "who is new was nobody before");
     }
 }

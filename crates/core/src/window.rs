@@ -1,30 +1,35 @@
-//! Tumbling windows: what was seen of whom, from one fixed moment to the next. No clock: time comes in.
+//! What vision tells of a frame, and tumbling windows of time. No clock: time comes in.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::descriptor::GroupDescriptor;
-use crate::expression::{EXPRESSIONS, Scores};
+use crate::expression::Scores;
+use crate::geometry::Rect;
 use crate::tracker::TrackId;
 
 /// One classification of one face.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Reading {
-    /// The confidence was below the threshold.
-    Unknown,
-    /// The scores of a confident reading.
-    Known(Scores),
+pub struct Reading {
+    /// The scores, confident or not.
+    pub scores: Scores,
+    /// Whether the largest score reaches the model's threshold.
+    pub confident: bool,
 }
 
-/// One person in one frame.
+/// One face in one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SeenFace {
-    /// Who, for this window.
+    /// The track's present name.
     pub track: TrackId,
-    /// Whether this person's expression was part of the previous window ([`crate::tracker::Track::carried`]).
-    pub carried: bool,
+    /// The name that the track had before, if it was given a new one since it began.
+    pub before: Option<TrackId>,
+    /// Where the face is, in pixels of the frame.
+    pub rect: Rect,
     /// The classification, if it was this face's turn.
     pub reading: Option<Reading>,
+    /// Time since the last classification was attempted, 0 if in this frame; `None` before the first.
+    pub since_read: Option<Duration>,
+    /// Whether its pixels or its place have changed lately ([`crate::liveness`]): a picture on the wall does not.
+    pub lives: bool,
 }
 
 /// What vision says of one frame.
@@ -32,285 +37,201 @@ pub struct SeenFace {
 pub struct FrameFaces {
     /// Time since the stream began.
     pub at: Duration,
-    /// Everybody in the frame.
+    /// Width and height of the frame in pixels.
+    pub size: (f32, f32),
+    /// Every face in the frame.
     pub faces: Vec<SeenFace>,
     /// Classifications that the budget did not allow.
     pub skipped: u32,
 }
 
-/// What one window knows of one person.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Person {
-    /// Frames in which the person was seen.
-    pub frames: u32,
-    /// Readings below the confidence threshold.
-    pub unknown: u32,
-    /// Confident readings.
-    pub known: u32,
-    /// Sum of the scores of the confident readings.
-    pub sum: [f64; EXPRESSIONS],
-    /// Whether the person's expression was part of the previous window.
-    pub carried: bool,
-    /// The last confident reading.
-    latest: Option<[f64; EXPRESSIONS]>,
-    /// This person's weight in the group descriptor: one frame is shared by the faces in it.
-    weight: f64,
-}
-
-impl Person {
-    /// The mean of the confident readings; `None` without one.
-    #[must_use]
-    pub fn mean(&self) -> Option<[f64; EXPRESSIONS]> {
-        (self.known > 0).then(|| self.sum.map(|s| s / f64::from(self.known)))
-    }
-}
-
-/// A window, open or closed.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Window {
-    /// Number of the window since the stream began.
-    pub index: u64,
+/// From when to when a window lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
     /// Time since the stream began.
     pub start: Duration,
-    /// Time since the stream began; earlier than `start + length` for a partial window.
+    /// Time since the stream began; earlier than planned for a partial window.
     pub end: Duration,
-    /// Whether the window was closed before its time.
+    /// Whether the window is shorter than its length: the first one before an even time, or one that a stop has cut.
     pub partial: bool,
-    /// Frames that vision has seen.
-    pub frames: u32,
-    /// Classifications made, confident or not.
-    pub classified: u32,
-    /// Classifications that the budget did not allow.
-    pub skipped: u32,
-    /// Most faces in one frame.
-    pub peak: u32,
-    /// Everybody seen.
-    pub people: BTreeMap<TrackId, Person>,
-    /// The paper's group descriptor, over expression scores.
-    pub descriptor: GroupDescriptor,
+    /// Whether it ends at an even time by the wall clock.
+    pub aligned: bool,
 }
 
-impl Window {
-    fn starting(index: u64, length: Duration) -> Self {
-        let start = length.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX));
-        Self {
-            index,
-            start,
-            end: start + length,
-            ..Self::default()
-        }
-    }
-
-    fn add(&mut self, frame: &FrameFaces) {
-        self.frames += 1;
-        self.skipped += frame.skipped;
-        self.peak = self
-            .peak
-            .max(u32::try_from(frame.faces.len()).unwrap_or(u32::MAX));
-        let mut any_reading = false;
-        for face in &frame.faces {
-            let person = self.people.entry(face.track).or_default();
-            person.frames += 1;
-            person.carried |= face.carried;
-            let Some(reading) = face.reading else { continue };
-            any_reading = true;
-            self.classified += 1;
-            match reading {
-                Reading::Unknown => person.unknown += 1,
-                Reading::Known(scores) => {
-                    let scores = scores.map(f64::from);
-                    person.known += 1;
-                    person
-                        .sum
-                        .iter_mut()
-                        .zip(scores)
-                        .for_each(|(sum, score)| *sum += score);
-                    person.latest = Some(scores);
-                }
-            }
-        }
-        if any_reading {
-            self.describe(frame);
-        }
-    }
-
-    /// Adds the frame to the group descriptor: the latest scores of everybody in it. Frames in which nobody
-    /// was classified say nothing new and are left out.
-    fn describe(&mut self, frame: &FrameFaces) {
-        let readable = |face: &&SeenFace| self.people[&face.track].latest.is_some();
-        let present: Vec<TrackId> = frame
-            .faces
-            .iter()
-            .filter(readable)
-            .map(|face| face.track)
-            .collect();
-        let scores = present
-            .iter()
-            .filter_map(|track| self.people[track].latest.as_ref());
-        self.descriptor
-            .add_frame(scores.map(<[f64; EXPRESSIONS]>::as_slice));
-        for track in &present {
-            if let Some(person) = self.people.get_mut(track) {
-                person.weight += 1.0 / present.len() as f64;
-            }
-        }
-    }
-
-    /// The part of the group descriptor that rests on the person who weighs most in it, 0..=1.
+impl Span {
+    /// How long it is.
     #[must_use]
-    pub fn largest_weight(&self) -> f64 {
-        let all: f64 = self.people.values().map(|p| p.weight).sum();
-        let most = self.people.values().map(|p| p.weight).fold(0.0, f64::max);
-        if all > 0.0 { most / all } else { 0.0 }
+    pub fn length(&self) -> Duration {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// When the part begins that a report covers: the last minute at most ([`crate::gate::LONGEST_COVER`]).
+    #[must_use]
+    pub fn covered_from(&self) -> Duration {
+        self.start
+            .max(self.end.saturating_sub(crate::gate::LONGEST_COVER))
     }
 }
 
 /// The windows of one stream, one after the other without a gap or an overlap.
+///
+/// With a wall clock they end at multiples of their length by it (at 10:00:00, 10:00:15, …), so the first is shorter;
+/// when the clock is set, one window is up to half a length longer or shorter, and the next ones fit again.
 #[derive(Debug)]
 pub struct Windows {
     length: Duration,
-    open: Window,
+    open: Span,
 }
 
 impl Windows {
-    /// The first window opens at time 0. `length` must be greater than 0.
+    /// The first window opens at time 0. `length` must be greater than 0. `wall` is the wall time at time 0, as time since
+    /// any whole day, if windows are to be aligned to it.
     #[must_use]
-    pub fn new(length: Duration) -> Self {
+    pub fn new(length: Duration, wall: Option<Duration>) -> Self {
+        let into = wall.map(|wall| rest(wall, length));
+        let end = match into {
+            Some(into) => length.saturating_sub(into),
+            None => length,
+        };
         Self {
             length,
-            open: Window::starting(0, length),
+            open: Span {
+                start: Duration::ZERO,
+                end,
+                partial: end != length,
+                aligned: into.is_some(),
+            },
         }
     }
 
-    /// The number of the window that `at` belongs to: the tracker ends its identities when it changes.
+    /// The open window, as it is planned.
     #[must_use]
-    pub fn index(length: Duration, at: Duration) -> u64 {
-        u64::try_from(at.as_nanos() / length.as_nanos().max(1)).unwrap_or(u64::MAX)
+    pub fn open(&self) -> Span {
+        self.open
     }
 
-    /// When the open window ends.
-    #[must_use]
-    pub fn end(&self) -> Duration {
-        self.open.end
-    }
-
-    /// Closes the open window if `at` is at or past its end, and opens the next. Call it until it gives
-    /// `None`, before [`Windows::add`] with the same time.
-    pub fn advance(&mut self, at: Duration) -> Option<Window> {
+    /// Closes the open window if `at` is at or past its end, and opens the next. Call it until it gives `None`, before a
+    /// frame of that time is counted. `wall` is the wall time at stream time 0, as for [`Windows::new`].
+    pub fn advance(&mut self, at: Duration, wall: Option<Duration>) -> Option<Span> {
         (at >= self.open.end).then(|| {
-            let next = Window::starting(self.open.index + 1, self.length);
+            let start = self.open.end;
+            let next = Span {
+                start,
+                end: self.next_end(start, wall),
+                partial: false,
+                aligned: wall.is_some(),
+            };
             std::mem::replace(&mut self.open, next)
         })
     }
 
-    /// Takes a frame in; whether it did. A frame from before the open window comes too late and is left out.
-    pub fn add(&mut self, frame: &FrameFaces) -> bool {
-        let in_time = frame.at >= self.open.start;
-        if in_time {
-            self.open.add(frame);
+    /// The end nearest to one length after `start` that is even by the wall clock.
+    fn next_end(&self, start: Duration, wall: Option<Duration>) -> Duration {
+        let end = start + self.length;
+        let Some(wall) = wall else { return end };
+        let over = rest(wall + end, self.length);
+        if over <= self.length / 2 {
+            end.saturating_sub(over)
+        } else {
+            end + (self.length - over)
         }
-        in_time
     }
 
-    /// Closes the open window before its time, at `at`; `None` if it has just begun and saw nothing.
+    /// Closes the open window before its time, at `at`.
     #[must_use]
-    pub fn close(mut self, at: Duration) -> Option<Window> {
+    pub fn close(self, at: Duration) -> Span {
         if at >= self.open.end {
-            return Some(self.open);
+            return self.open;
         }
-        self.open.end = at.max(self.open.start);
-        self.open.partial = true;
-        (self.open.frames > 0).then_some(self.open)
+        Span {
+            end: at.max(self.open.start),
+            partial: true,
+            aligned: false,
+            ..self.open
+        }
     }
+}
+
+/// How far `time` is into its period.
+fn rest(time: Duration, period: Duration) -> Duration {
+    let period = period.as_nanos().max(1);
+    Duration::from_nanos(u64::try_from(time.as_nanos() % period).unwrap_or(0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expression::Expression;
 
     const LENGTH: Duration = Duration::from_secs(10);
 
-    fn happy(track: u64) -> SeenFace {
-        let mut scores = [0.0; EXPRESSIONS];
-        scores[Expression::Happiness.index()] = 1.0;
-        SeenFace {
-            track: TrackId(track),
-            carried: false,
-            reading: Some(Reading::Known(scores)),
-        }
-    }
-
-    fn frame(ms: u64, faces: Vec<SeenFace>) -> FrameFaces {
-        FrameFaces {
-            at: Duration::from_millis(ms),
-            faces,
-            skipped: 1,
-        }
+    fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
     }
 
     #[test]
     fn windows_tumble_without_gap_or_overlap() {
-        let mut windows = Windows::new(LENGTH);
-        assert_eq!(windows.advance(Duration::from_millis(9_999)), None);
-        let first = windows.advance(Duration::from_secs(31)).unwrap();
-        let second = windows.advance(Duration::from_secs(31)).unwrap();
-        let third = windows.advance(Duration::from_secs(31)).unwrap();
-        assert_eq!(windows.advance(Duration::from_secs(31)), None);
+        let mut windows = Windows::new(LENGTH, None);
+        assert_eq!(windows.advance(Duration::from_millis(9_999), None), None);
+        let first = windows.advance(seconds(31), None).unwrap();
+        let second = windows.advance(seconds(31), None).unwrap();
+        let third = windows.advance(seconds(31), None).unwrap();
+        assert_eq!(windows.advance(seconds(31), None), None);
         assert_eq!((first.start, first.end), (Duration::ZERO, LENGTH));
         assert_eq!(first.end, second.start);
         assert_eq!(second.end, third.start);
-        assert!(!third.partial);
-        assert_eq!(Windows::index(LENGTH, third.end), 3);
+        assert!(!third.partial && !third.aligned);
     }
 
     #[test]
-    fn a_window_sums_up_per_person() {
-        let mut windows = Windows::new(LENGTH);
-        windows.add(&frame(0, vec![happy(1), happy(2)]));
-        windows.add(&frame(500, vec![happy(1)]));
-        windows.add(&frame(
-            900,
-            vec![SeenFace {
-                reading: Some(Reading::Unknown),
-                ..happy(2)
-            }],
-        ));
-        windows.add(&frame(
-            950,
-            vec![SeenFace {
-                reading: None,
-                ..happy(2)
-            }],
-        ));
-        let window = windows.advance(LENGTH).unwrap();
+    fn with_a_wall_clock_windows_end_at_even_times() {
+        let day = seconds(86_400);
+        let wall = Some(day + seconds(7));
+        let mut windows = Windows::new(LENGTH, wall);
+        let first = windows.advance(seconds(60), wall).unwrap();
         assert_eq!(
-            (window.frames, window.classified, window.skipped, window.peak),
-            (4, 4, 4, 2)
+            (first.end, first.partial, first.aligned),
+            (seconds(3), true, true)
         );
-        let (first, second) = (&window.people[&TrackId(1)], &window.people[&TrackId(2)]);
-        assert_eq!((first.frames, first.known, first.unknown), (2, 2, 0));
-        assert_eq!((second.frames, second.known, second.unknown), (3, 1, 1));
-        assert_eq!(second.mean().unwrap()[Expression::Happiness.index()], 1.0);
-        // Frames shared by both: 0.5 + 0.5; alone: 1 for the first, 1 for the second.
-        assert_eq!(window.largest_weight(), 0.5);
+        let second = windows.advance(seconds(60), wall).unwrap();
+        assert_eq!(
+            (second.start, second.end, second.partial),
+            (seconds(3), seconds(13), false)
+        );
     }
 
     #[test]
-    fn a_late_frame_is_left_out() {
-        let mut windows = Windows::new(LENGTH);
-        windows.advance(LENGTH);
-        assert!(!windows.add(&frame(9_000, vec![happy(1)])));
-        assert_eq!(windows.close(Duration::from_secs(12)), None);
+    fn a_clock_that_is_set_moves_one_window_by_at_most_half_a_length() {
+        for set in 0..200 {
+            let clock = seconds(1_000) + Duration::from_millis(set * 100);
+            let wall = Some(clock);
+            let mut windows = Windows::new(LENGTH, None);
+            let before = windows.advance(LENGTH, wall).unwrap();
+            let moved = windows.advance(seconds(40), wall).unwrap();
+            assert_eq!(moved.start, before.end);
+            assert!((seconds(5)..=seconds(15)).contains(&moved.length()), "{moved:?}");
+            assert_eq!(rest(clock + moved.end, LENGTH), Duration::ZERO);
+            let next = windows.advance(seconds(40), wall).unwrap();
+            assert_eq!(next.length(), LENGTH);
+        }
     }
 
     #[test]
     fn a_window_closed_early_is_partial() {
-        let mut windows = Windows::new(LENGTH);
-        windows.add(&frame(0, vec![happy(1)]));
-        let window = windows.close(Duration::from_secs(4)).unwrap();
-        assert!(window.partial);
-        assert_eq!(window.end, Duration::from_secs(4));
-        assert_eq!(Windows::new(LENGTH).close(Duration::from_secs(4)), None);
+        let span = Windows::new(LENGTH, None).close(seconds(4));
+        assert!(span.partial);
+        assert_eq!(span.end, seconds(4));
+        assert!(!Windows::new(LENGTH, None).close(seconds(11)).partial);
+    }
+
+    #[test]
+    fn a_report_covers_a_minute_at_most() {
+        let mut hours = Windows::new(seconds(3600), None);
+        let span = hours.advance(seconds(3600), None).unwrap();
+        assert_eq!(span.covered_from(), seconds(3540));
+        let mut short = Windows::new(LENGTH, None);
+        assert_eq!(
+            short.advance(LENGTH, None).unwrap().covered_from(),
+            Duration::ZERO
+        );
     }
 }

@@ -24,7 +24,7 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// Opens a classifier. A reading with less confidence than `unknown_below` (0..=1) is unknown.
+    /// Opens a classifier. A reading with less confidence than `unknown_below` (0..=1) is not confident.
     pub fn new(
         runtime: &Runtime,
         model: &LoadedModel,
@@ -50,10 +50,9 @@ impl Classifier {
     pub fn classify(&mut self, picture: &Picture<'_>, region: &Rect) -> Result<Reading, EngineError> {
         self.engine.fill(picture, region)?;
         let scores = self.run()?;
-        Ok(if dominant(&scores).1 < self.unknown_below {
-            Reading::Unknown
-        } else {
-            Reading::Known(scores)
+        Ok(Reading {
+            scores,
+            confident: dominant(&scores).1 >= self.unknown_below,
         })
     }
 

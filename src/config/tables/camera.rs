@@ -45,6 +45,10 @@ pub(crate) struct Camera {
     pub(crate) pace: Pace,
     /// Whether a file starts again when it ends.
     pub(crate) repeat: bool,
+    /// Whether a recording is judged as if it came from a camera: set by `affectd replay --as-camera` alone.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(crate) as_camera: bool,
     /// Part of the frame in which no face is looked at, such as a till or a neighbour's window. One block for each.
     #[schemars(length(max = 64))]
     pub(crate) mask: Vec<Mask>,
@@ -63,6 +67,7 @@ impl Default for Camera {
             frame_timeout: Duration::from_secs(5),
             pace: Pace::Realtime,
             repeat: false,
+            as_camera: false,
             mask: Vec::new(),
         }
     }

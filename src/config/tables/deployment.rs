@@ -31,6 +31,11 @@ pub(crate) struct Deployment {
     /// and "safety" are lawful.
     #[serde(default)]
     pub(crate) basis: Basis,
+    /// Short name of the room that the camera sees. Two affectd on one device must not see the same people; with two rooms
+    /// give each its name.
+    #[serde(default)]
+    #[schemars(regex(pattern = NAME_OR_EMPTY), extend("x-form" = NAME_FORM))]
+    pub(crate) room: String,
     /// Short name of this device, the third level of every topic. Empty: the board's serial number.
     #[serde(default, with = "optional")]
     #[schemars(with = "String", regex(pattern = NAME_OR_EMPTY), extend("x-form" = NAME_FORM))]
@@ -65,6 +70,22 @@ pub(crate) enum Place {
     Education,
     /// anything else: say what in `purpose`
     Other,
+}
+
+impl Place {
+    /// Whether strangers come and go there: then nothing is said of fewer than five.
+    pub(crate) fn is_public(self) -> bool {
+        match self {
+            Self::Retail
+            | Self::Hospitality
+            | Self::Event
+            | Self::Museum
+            | Self::Transport
+            | Self::PublicSpace
+            | Self::Other => true,
+            Self::Healthcare | Self::Research | Self::Home | Self::Workplace | Self::Education => false,
+        }
+    }
 }
 
 /// Legal basis for reading emotions where that is otherwise forbidden.

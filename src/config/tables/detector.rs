@@ -15,7 +15,10 @@ pub(crate) struct Detector {
     #[schemars(length(min = 1))]
     pub(crate) model: String,
     /// Least score of a face. Higher: fewer false faces, more missed ones.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(
+        range(min = 0.5, max = 1.0),
+        extend("x-why" = "below, one person who moves may count as several")
+    )]
     pub(crate) score_threshold: f64,
     /// Overlap (intersection over union) from which two boxes are taken for the same face.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -27,15 +30,23 @@ pub(crate) struct Detector {
     #[schemars(range(min = 1, max = 16))]
     pub(crate) threads: u32,
     /// Overlap with its last box from which a face is taken for the same person.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    #[schemars(
+        range(min = 0.2, max = 1.0),
+        extend("x-why" = "below, a face that takes another's place is taken for the same")
+    )]
     pub(crate) track_iou: f64,
-    /// How long a person who is not seen is waited for. Nobody is remembered beyond the window.
+    /// How long a face that is not seen is waited for; at slow frame rates, for two frames and a half. Whoever is away for
+    /// longer is taken for somebody else.
     #[serde(with = "duration::text")]
-    #[schemars(with = "duration::Text", extend("x-minimum" = "100ms", "x-maximum" = "1m"))]
+    #[schemars(
+        with = "duration::Text",
+        extend(
+            "x-minimum" = "100ms",
+            "x-maximum" = "3s",
+            "x-why" = "within longer, somebody else can have taken the place"
+        )
+    )]
     pub(crate) track_memory: Duration,
-    /// In how many frames of a window a face must be seen to count as a person. Stills always count.
-    #[schemars(range(min = 1, max = 100))]
-    pub(crate) track_confirm_frames: u32,
 }
 
 impl Default for Detector {
@@ -48,7 +59,6 @@ impl Default for Detector {
             threads: 1,
             track_iou: 0.3,
             track_memory: Duration::from_secs(1),
-            track_confirm_frames: 2,
         }
     }
 }

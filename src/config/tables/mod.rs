@@ -43,7 +43,8 @@ const NAME_FORM: &str = "1 to 32 of the characters a-z, 0-9, - and _ (it becomes
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Window {
-    /// How long a window lasts. Windows follow one another without gap or overlap.
+    /// How long a window lasts. Windows follow one another without gap or overlap, and end at even times by the clock. A
+    /// camera's windows last at least five seconds; of one longer than a minute the report covers the last minute.
     #[serde(with = "duration::text")]
     #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub(crate) length: Duration,
@@ -61,8 +62,9 @@ impl Default for Window {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Privacy {
-    /// Fewest people in a window whose statistics may be published. A window with fewer is published as
-    /// suppressed, without counts or scores.
+    /// Fewest people, seen at once, whose statistics may be published. A window with fewer is published as suppressed,
+    /// without counts or scores. After a report, the next one waits until nobody or at least so many have left, and nobody
+    /// or at least so many have joined. At least 5 where strangers come and go, at least 3 elsewhere.
     #[schemars(
         range(min = MIN_GROUP_FLOOR, max = 1000),
         extend("x-why" = "in a group of two, each could work out the other's expression from the group's")

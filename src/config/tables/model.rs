@@ -33,7 +33,10 @@ pub(crate) struct Model {
     #[schemars(with = "String")]
     pub(crate) runtime: Option<PathBuf>,
     /// How often each person's expression is read, per second.
-    #[schemars(range(min = 0.1, max = 30.0))]
+    #[schemars(
+        range(min = 1.0, max = 30.0),
+        extend("x-why" = "a face counts if it was read within a second")
+    )]
     pub(crate) classify_hz: f64,
     /// How many expressions are read per second, all people together. With more people than that, everybody is
     /// read less often, evenly.

@@ -13,7 +13,7 @@ use crate::config::duration;
 pub(crate) struct Status {
     /// How often the device's health is published: frame rate, heat, power, waiting windows.
     #[serde(with = "duration::text")]
-    #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "1h"))]
+    #[schemars(with = "duration::Text", extend("x-minimum" = "10s", "x-maximum" = "1h"))]
     pub(crate) health_interval: Duration,
     /// Temperature of the processor in °C from which fewer frames are looked at, so that the board need not slow itself
     /// down (a Raspberry Pi does at 80).

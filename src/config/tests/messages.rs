@@ -226,7 +226,50 @@ fn a_workplace_or_a_school_needs_a_basis() {
 #[test]
 fn a_small_group_is_refused_with_the_reason() {
     assert!(message("[privacy]\nmin_group = 2").contains("in a group of two, each could work out"));
-    assert!(from_str(&format!("{START}[privacy]\nmin_group = 3")).is_ok());
+    assert!(message("[privacy]\nmin_group = 4").contains("where strangers come and go"));
+    assert_eq!(messages("[privacy]\nmin_group = 5"), [""; 0]);
+    let home = START.replace("\"museum\"", "\"home\"");
+    assert!(from_str(&format!("{home}[privacy]\nmin_group = 3")).is_ok());
+}
+
+#[test]
+fn no_configuration_reaches_below_what_the_gate_rests_on() {
+    let camera = "[camera]\nsource = \"/dev/video0\"\n";
+    for (text, expected) in [
+        (format!("{camera}fps = 0.5"), "too slow to follow anybody"),
+        (
+            "[camera]\ncommand = [\"a\"]\nfps = 0.2".to_owned(),
+            "too slow to follow anybody",
+        ),
+        (
+            format!("{camera}[window]\nlength = \"3s\""),
+            "too short for a camera",
+        ),
+        (
+            "[detector]\ntrack_memory = \"10s\"".to_owned(),
+            "somebody else can have taken the place",
+        ),
+        ("[detector]\ntrack_iou = 0.1".to_owned(), "taken for the same"),
+        (
+            "[detector]\nscore_threshold = 0.2".to_owned(),
+            "may count as several",
+        ),
+        ("[model]\nclassify_hz = 0.2".to_owned(), "read within a second"),
+        (
+            "[model]\nclassify_budget_hz = 4.0".to_owned(),
+            "fewer readings a second",
+        ),
+        ("[status]\nhealth_interval = \"1s\"".to_owned(), "10s"),
+    ] {
+        let message = message(&text);
+        assert!(message.contains(expected), "{text}: {message}");
+    }
+    // What only suppresses more is nobody's risk, and a recording is nobody's.
+    assert_eq!(messages("[detector]\nnms_iou = 1.0"), [""; 0]);
+    assert_eq!(
+        messages("[camera]\nsource = \"a\"\nfps = 0.1\n[window]\nlength = \"1s\""),
+        [""; 0]
+    );
 }
 
 #[test]

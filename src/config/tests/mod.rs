@@ -24,6 +24,7 @@ fn deployment() -> Deployment {
         purpose: "Find out which rooms visitors enjoy.".to_owned(),
         controller: "privacy@museum.example".to_owned(),
         basis: Basis::None,
+        room: String::new(),
         device: None,
     }
 }

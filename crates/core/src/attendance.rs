@@ -1,0 +1,435 @@
+//! Who was there since the last report: stays of faces, which of them could be one person, and how far two groups differ.
+//!
+//! A *stay* is one unbroken track, from its first sight to its last. The tracker may break one person into several stays,
+//! so a stay is never counted as a person without a bound:
+//!
+//! - *Upper bound of change*: every stay that ended is somebody who left, every stay that began is somebody who joined.
+//! - *Lower bound of change*: whatever could be the same person, by place, size and time, is the same person.
+//!
+//! Stays live in memory until the next report, and nowhere else.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use crate::expression::EXPRESSIONS;
+use crate::geometry::Rect;
+use crate::tracker::TrackId;
+use crate::window::{Reading, SeenFace};
+
+/// How fast somebody may move, in widths of a face per second: two metres a second, a face 16 cm wide.
+const SPEED: f32 = 12.5;
+/// How far boxes of a face that keeps still may lie apart, in widths of it.
+const SLACK: f32 = 1.0;
+/// By which factor boxes of a face that keeps its distance may differ, and by how much more for each second.
+const SIZE_SLACK: f32 = 1.3;
+/// Whoever was seen to walk away may come back within this time, where he went or where he must be by now; after it, who
+/// walks up is taken for somebody else. Whoever was not seen to walk away may be anybody who comes later.
+const TURN_ROUND: Duration = Duration::from_secs(5);
+/// How far from where he went somebody comes back, in widths of a face.
+const TURNED: f32 = 3.0;
+/// How fast somebody moves who walks, at least, in widths of a face per second.
+const WALK: f32 = 1.0;
+/// The shortest time over which that can be told.
+const WALK_SEEN: Duration = Duration::from_millis(300);
+/// Stays that ended longer ago cannot matter any more: no comparison looks back further.
+const FORGET: Duration = Duration::from_secs(660);
+/// More stays than these since the last report are not kept apart any more.
+const MOST: usize = 4096;
+
+/// Where a face was at one moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Sight {
+    at: Duration,
+    rect: Rect,
+}
+
+/// One unbroken track.
+#[derive(Debug, Clone)]
+pub(crate) struct Stay {
+    name: TrackId,
+    first: Sight,
+    last: Sight,
+    /// Where it was within a second of its first sight, and about a second before its last.
+    early: Sight,
+    late: [Sight; 2],
+    /// Width and height of the frame.
+    size: (f32, f32),
+    /// Counted frames of the open window in which it was seen.
+    pub(crate) frames: u32,
+    /// Readings of the open window: how many, how many confident ones, and the sum of their scores.
+    pub(crate) read: u32,
+    pub(crate) confident: u32,
+    pub(crate) sum: [f64; EXPRESSIONS],
+    /// The last reading.
+    pub(crate) latest: Option<Reading>,
+}
+
+impl Stay {
+    fn new(name: TrackId, at: Duration, rect: Rect, size: (f32, f32)) -> Self {
+        let sight = Sight { at, rect };
+        Self {
+            name,
+            first: sight,
+            last: sight,
+            early: sight,
+            late: [sight; 2],
+            size,
+            frames: 0,
+            read: 0,
+            confident: 0,
+            sum: [0.0; EXPRESSIONS],
+            latest: None,
+        }
+    }
+
+    fn see(&mut self, at: Duration, rect: Rect, size: (f32, f32)) {
+        const SECOND: Duration = Duration::from_secs(1);
+        self.last = Sight { at, rect };
+        self.size = size;
+        if at.saturating_sub(self.first.at) <= SECOND {
+            self.early = self.last;
+        }
+        if at.saturating_sub(self.late[1].at) >= SECOND {
+            self.late = [self.late[1], self.last];
+        }
+    }
+
+    /// Where it would be so many seconds after its end, had it gone on.
+    fn expected(&self, seconds: f32) -> Rect {
+        let (from, to) = (&self.late[0], &self.last);
+        let time = to.at.saturating_sub(from.at).as_secs_f32().max(0.1);
+        let by = |from: f32, to: f32| to + (to - from) / time * seconds;
+        Rect {
+            x: by(from.rect.x, to.rect.x),
+            y: by(from.rect.y, to.rect.y),
+            ..to.rect
+        }
+    }
+
+    pub(crate) fn add(&mut self, reading: Reading) {
+        let scores = reading.scores.map(f64::from);
+        self.read += 1;
+        add(&mut self.sum, &scores);
+        self.confident += u32::from(reading.confident);
+        self.latest = Some(reading);
+    }
+
+    fn begin_window(&mut self) {
+        (self.frames, self.read, self.confident) = (0, 0, 0);
+        self.sum = [0.0; EXPRESSIONS];
+    }
+
+    /// Whether it was seen to walk away: it ended in motion, or at an edge towards which it had moved.
+    fn walked_off(&self) -> bool {
+        passes_edge(&self.late[0].rect, &self.last.rect, self.size) || is_walk(&self.late[0], &self.last)
+    }
+
+    /// Whether it was seen to walk up: it began in motion, or came from an edge.
+    fn walked_up(&self) -> bool {
+        passes_edge(&self.early.rect, &self.first.rect, self.size) || is_walk(&self.first, &self.early)
+    }
+
+    /// Whether whoever ended this stay could be who began `later`.
+    fn could_become(&self, later: &Self) -> bool {
+        if later.first.at <= self.last.at {
+            return false; // both in one frame are two people
+        }
+        let gap = later.first.at - self.last.at;
+        let width = self.last.rect.w.max(later.first.rect.w).max(1.0);
+        let distance = self.last.rect.distance(&later.first.rect) / width;
+        let ratio = size_ratio(&self.last.rect, &later.first.rect);
+        let seconds = gap.as_secs_f32();
+        if self.walked_off() && later.walked_up() {
+            // He has turned round, or gone on unseen.
+            let back = distance <= TURNED * SLACK;
+            let on = self.expected(seconds).distance(&later.first.rect) / width;
+            return gap <= TURN_ROUND
+                && ratio <= SIZE_SLACK + seconds
+                && (back || on <= SLACK + 2.0 * seconds);
+        }
+        distance <= SLACK + SPEED * seconds && ratio <= SIZE_SLACK + seconds
+    }
+}
+
+/// Whether a face has moved from one sight to the next as somebody does who walks.
+fn is_walk(from: &Sight, to: &Sight) -> bool {
+    let time = to.at.saturating_sub(from.at);
+    let width = from.rect.w.max(to.rect.w).max(1.0);
+    time >= WALK_SEEN && from.rect.distance(&to.rect) / width >= WALK * time.as_secs_f32()
+}
+
+fn add(sums: &mut [f64; EXPRESSIONS], more: &[f64; EXPRESSIONS]) {
+    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+}
+
+/// Whether `outer` lies at an edge of the frame, and further out than `inner` by half a face.
+fn passes_edge(inner: &Rect, outer: &Rect, size: (f32, f32)) -> bool {
+    let near = 0.75 * outer.w;
+    let far = 0.5 * outer.w;
+    let edges = [
+        (outer.x, inner.x),
+        (outer.y, inner.y),
+        (size.0 - outer.x - outer.w, size.0 - inner.x - inner.w),
+        (size.1 - outer.y - outer.h, size.1 - inner.y - inner.h),
+    ];
+    edges
+        .iter()
+        .any(|(outer, inner)| *outer <= near && inner - outer >= far)
+}
+
+fn size_ratio(a: &Rect, b: &Rect) -> f32 {
+    let (small, large) = (a.w.min(b.w).max(1.0), a.w.max(b.w).max(1.0));
+    large / small
+}
+
+/// A person as far as one window can tell: places of stays that could all be one.
+pub(crate) type Person = Vec<usize>;
+
+/// How far two groups differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// Most people who can have left.
+    pub left_most: usize,
+    /// Fewest people who can have left.
+    pub left_least: usize,
+    /// Most people who can have joined.
+    pub joined_most: usize,
+    /// Fewest people who can have joined.
+    pub joined_least: usize,
+}
+
+/// All stays since the last report.
+#[derive(Debug, Default)]
+pub(crate) struct Attendance {
+    stays: Vec<Stay>,
+    names: HashMap<TrackId, usize>,
+    /// Whether there were more stays than can be kept apart.
+    overflowed: bool,
+    /// Whether every stay is all of one person, as nowhere but in simulations.
+    #[cfg(feature = "attack")]
+    pub(crate) perfect: bool,
+    /// What windows counted that were held, by stay.
+    #[cfg(feature = "attack")]
+    aside: HashMap<usize, Stay>,
+}
+
+impl Attendance {
+    /// Takes a face in; gives the place of its stay, `None` if there are too many.
+    pub(crate) fn see(&mut self, at: Duration, size: (f32, f32), face: &SeenFace) -> Option<usize> {
+        let known = self.names.get(&face.track).copied();
+        let place = known.or_else(|| {
+            let place = self.names.remove(&face.before?)?;
+            self.names.insert(face.track, place);
+            self.stays[place].name = face.track;
+            Some(place)
+        });
+        if let Some(place) = place {
+            self.stays[place].see(at, face.rect, size);
+            return Some(place);
+        }
+        if self.stays.len() >= MOST {
+            self.overflowed = true;
+            return None;
+        }
+        self.names.insert(face.track, self.stays.len());
+        self.stays.push(Stay::new(face.track, at, face.rect, size));
+        Some(self.stays.len() - 1)
+    }
+
+    /// Keeps what the window has counted, as an attack shows that must not be.
+    #[cfg(feature = "attack")]
+    pub(crate) fn put_aside(&mut self) {
+        self.take_back();
+        self.aside = self.stays.iter().cloned().enumerate().collect();
+    }
+
+    /// Adds what was put aside to the open window.
+    #[cfg(feature = "attack")]
+    pub(crate) fn take_back(&mut self) {
+        for (place, before) in self.aside.drain() {
+            let stay = &mut self.stays[place];
+            stay.frames += before.frames;
+            stay.read += before.read;
+            stay.confident += before.confident;
+            add(&mut stay.sum, &before.sum);
+        }
+    }
+
+    pub(crate) fn stay(&self, place: usize) -> &Stay {
+        &self.stays[place]
+    }
+
+    pub(crate) fn stay_mut(&mut self, place: usize) -> &mut Stay {
+        &mut self.stays[place]
+    }
+
+    /// Whether stays were lost because there were too many, so that no comparison holds.
+    pub(crate) fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    /// Forgets everybody.
+    pub(crate) fn clear(&mut self) {
+        self.stays.clear();
+        self.names.clear();
+        self.overflowed = false;
+    }
+
+    /// Ends a window: forgets what it counted, and every stay that ended before `before` and is not in `kept`, whose
+    /// places are changed to the new ones.
+    pub(crate) fn end_window(&mut self, before: Duration, kept: &mut [Person]) {
+        let needed: BTreeSet<usize> = kept.iter().flatten().copied().collect();
+        let mut places = vec![usize::MAX; self.stays.len()];
+        let mut stays = Vec::new();
+        for (place, mut stay) in std::mem::take(&mut self.stays).into_iter().enumerate() {
+            if stay.last.at >= before || needed.contains(&place) {
+                stay.begin_window();
+                places[place] = stays.len();
+                stays.push(stay);
+            }
+        }
+        self.names = stays.iter().enumerate().map(|(i, stay)| (stay.name, i)).collect();
+        self.stays = stays;
+        for place in kept.iter_mut().flatten() {
+            *place = places[*place];
+        }
+    }
+
+    /// What is older than this does not matter at `now`.
+    pub(crate) fn horizon(now: Duration) -> Duration {
+        now.saturating_sub(FORGET)
+    }
+
+    /// The people among `stays`: a stay that could go on as a later one is taken for the same person, the nearest first.
+    pub(crate) fn people(&self, mut stays: Vec<usize>) -> Vec<Person> {
+        stays.sort_by_key(|place| self.stays[*place].first.at);
+        let mut pairs = Vec::new();
+        for (i, a) in stays.iter().enumerate() {
+            for (j, b) in stays.iter().enumerate().skip(i + 1) {
+                let (a, b) = (&self.stays[*a], &self.stays[*b]);
+                if self.could_become(a, b) {
+                    let gap = (b.first.at - a.last.at).as_secs_f32();
+                    let width = a.last.rect.w.max(1.0);
+                    pairs.push((a.last.rect.distance(&b.first.rect) / width + gap, i, j));
+                }
+            }
+        }
+        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut next = vec![None; stays.len()];
+        let mut has_earlier = vec![false; stays.len()];
+        for (_, i, j) in pairs {
+            if next[i].is_none() && !has_earlier[j] {
+                next[i] = Some(j);
+                has_earlier[j] = true;
+            }
+        }
+        let first = (0..stays.len()).filter(|i| !has_earlier[*i]);
+        first
+            .map(|i| {
+                std::iter::successors(Some(i), |i| next[*i])
+                    .map(|i| stays[i])
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// How far the group `now` differs from the group `then`.
+    pub(crate) fn change(&self, then: &[Person], now: &[Person]) -> Change {
+        let then_stays: BTreeSet<usize> = then.iter().flatten().copied().collect();
+        let now_stays: BTreeSet<usize> = now.iter().flatten().copied().collect();
+        let same = self.most_in_common(then, now);
+        Change {
+            left_most: then_stays.difference(&now_stays).count(),
+            left_least: then.len() - same,
+            joined_most: now_stays.difference(&then_stays).count(),
+            joined_least: now.len() - same,
+        }
+    }
+
+    /// How many people of `then` could be people of `now`, at most: a maximum matching.
+    fn most_in_common(&self, then: &[Person], now: &[Person]) -> usize {
+        let mut owner = HashMap::new();
+        for (person, stays) in now.iter().enumerate() {
+            stays.iter().for_each(|stay| {
+                owner.insert(*stay, person);
+            });
+        }
+        let could_be: Vec<Vec<usize>> = then
+            .iter()
+            .map(|person| {
+                let mut people: Vec<usize> = self
+                    .reachable(person)
+                    .iter()
+                    .filter_map(|stay| owner.get(stay).copied())
+                    .collect();
+                people.sort_unstable();
+                people.dedup();
+                people
+            })
+            .collect();
+        let mut taken = vec![None; now.len()];
+        (0..then.len())
+            .filter(|person| {
+                let mut tried = vec![false; now.len()];
+                augment(*person, &could_be, &mut taken, &mut tried)
+            })
+            .count()
+    }
+
+    fn could_become(&self, stay: &Stay, later: &Stay) -> bool {
+        #[cfg(feature = "attack")]
+        if self.perfect {
+            return false;
+        }
+        stay.could_become(later)
+    }
+
+    /// Every stay that whoever made `stays` could have made since, by way of others.
+    fn reachable(&self, stays: &[usize]) -> Vec<usize> {
+        let mut reached = vec![false; self.stays.len()];
+        stays.iter().for_each(|place| reached[*place] = true);
+        let mut open = stays.to_vec();
+        let mut next = 0;
+        while next < open.len() {
+            let here = &self.stays[open[next]];
+            next += 1;
+            for (place, stay) in self.stays.iter().enumerate() {
+                if !reached[place] && self.could_become(here, stay) {
+                    reached[place] = true;
+                    open.push(place);
+                }
+            }
+        }
+        open
+    }
+}
+
+/// Finds a partner for `person`, moving others aside if need be (Kuhn's algorithm).
+fn augment(person: usize, could_be: &[Vec<usize>], taken: &mut [Option<usize>], tried: &mut [bool]) -> bool {
+    for &other in &could_be[person] {
+        if std::mem::replace(&mut tried[other], true) {
+            continue;
+        }
+        let free = match taken[other] {
+            None => true,
+            Some(owner) => augment(owner, could_be, taken, tried),
+        };
+        if free {
+            taken[other] = Some(person);
+            return true;
+        }
+    }
+    false
+}
+
+/// Mean scores of a person over `stays`; `None` without a reading.
+pub(crate) fn mean_scores(stays: &[&Stay]) -> Option<[f64; EXPRESSIONS]> {
+    let mut sum = [0.0; EXPRESSIONS];
+    stays.iter().for_each(|stay| add(&mut sum, &stay.sum));
+    let read: u32 = stays.iter().map(|stay| stay.read).sum();
+    (read > 0).then(|| sum.map(|s| s / f64::from(read)))
+}
+
+#[cfg(test)]
+#[path = "attendance_tests.rs"]
+mod tests;

@@ -1,0 +1,191 @@
+//! When the last report with numbers went out, kept over a restart: a time, and nothing of anybody.
+//!
+//! Whoever was in that report may be followed no more after a restart, so nothing is released until
+//! [`SILENCE`] has passed since. To spare the card, the file says until when reports *may* have gone out, a few minutes
+//! ahead; a clean end makes it exact.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use affect_core::gate::SILENCE;
+
+use crate::clock::Moment;
+
+/// Name of the file in the state directory.
+const FILE: &str = "last-report";
+/// How far ahead the file is written.
+const AHEAD: Duration = Duration::from_secs(300);
+
+/// The time of the last report.
+#[derive(Debug, Default)]
+pub(crate) struct LastReport {
+    file: Option<PathBuf>,
+    /// What the file says.
+    written: Option<SystemTime>,
+    last: Option<SystemTime>,
+    /// Whether the file could not be written, so that it was said.
+    told: bool,
+}
+
+impl LastReport {
+    /// Kept in `state`, the state directory. Without one nothing is kept.
+    pub(crate) fn kept_in(state: Option<PathBuf>) -> Self {
+        Self {
+            file: state.map(|folder| folder.join(FILE)),
+            ..Self::default()
+        }
+    }
+
+    /// For how long from stream time 0 nothing may be said, since a report went out before; `None` if there was none, or
+    /// it is long ago. If that cannot be found out, or the clock cannot be relied on, it is taken for just now.
+    pub(crate) fn silent_for(&self, now: Moment) -> Option<Duration> {
+        let file = self.file.as_ref()?;
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                log::warn!(
+                    "When the last report went out cannot be read from `{}` ({error}), so nothing is released for {} minutes.",
+                    file.display(),
+                    SILENCE.as_secs() / 60
+                );
+                return Some(SILENCE);
+            }
+        };
+        let last = humantime::parse_rfc3339(text.trim()).ok();
+        let since = last.and_then(|last| now.wall.duration_since(last).ok());
+        let silent = match since {
+            Some(since) if now.synced => SILENCE.checked_sub(since)?,
+            // Written ahead, or by a clock that was set since.
+            _ => match last.and_then(|last| last.duration_since(now.wall).ok()) {
+                Some(ahead) if now.synced && ahead <= AHEAD => SILENCE + ahead,
+                _ => SILENCE + AHEAD,
+            },
+        };
+        log::info!(
+            "A report went out before this start, so nothing is released for {} s: whoever came or went meanwhile cannot be told.",
+            silent.as_secs()
+        );
+        Some(silent)
+    }
+
+    /// A report goes out.
+    pub(crate) fn note(&mut self, now: SystemTime) {
+        self.last = Some(now);
+        if self
+            .written
+            .is_none_or(|written| now > written || written > now + AHEAD * 2)
+        {
+            self.write(now + AHEAD);
+        }
+    }
+
+    fn write(&mut self, time: SystemTime) {
+        let Some(file) = &self.file else { return };
+        let text = humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string();
+        let new = file.with_extension("new");
+        let written = File::create(&new)
+            .and_then(|mut file| {
+                file.write_all(text.as_bytes())?;
+                file.sync_all()
+            })
+            .and_then(|()| std::fs::rename(&new, file));
+        match written {
+            Ok(()) => self.written = Some(time),
+            Err(error) if !self.told => {
+                self.told = true;
+                log::error!(
+                    "`{}` cannot be written ({error}), so after a restart affectd would not know that a report has just gone out: make the folder writable for affectd.",
+                    file.display()
+                );
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+impl Drop for LastReport {
+    /// A clean end: the file says the exact time.
+    fn drop(&mut self) {
+        if let Some(last) = self.last
+            && self.written.is_some()
+        {
+            self.write(last);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(wall: SystemTime, synced: bool) -> Moment {
+        Moment {
+            stream: Duration::ZERO,
+            wall,
+            synced,
+        }
+    }
+
+    fn noon() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_fresh_device_starts_at_once_and_one_that_reported_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = || LastReport::kept_in(Some(folder.path().to_owned()));
+        assert_eq!(kept().silent_for(moment(noon(), true)), None);
+        let mut running = kept();
+        running.note(noon());
+        // Power is lost now: the file is ahead, so more is waited rather than less.
+        assert_eq!(
+            kept().silent_for(moment(noon() + MINUTE, true)),
+            Some(SILENCE + MINUTE * 4)
+        );
+        drop(running);
+        assert_eq!(
+            kept().silent_for(moment(noon() + MINUTE, true)),
+            Some(SILENCE - MINUTE)
+        );
+        assert_eq!(kept().silent_for(moment(noon() + MINUTE * 11, true)), None);
+    }
+
+    #[test]
+    fn a_clock_that_cannot_be_relied_on_means_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut running = LastReport::kept_in(Some(folder.path().to_owned()));
+        running.note(noon());
+        drop(running);
+        let kept = LastReport::kept_in(Some(folder.path().to_owned()));
+        for moment in [
+            moment(noon() + MINUTE * 60, false),
+            moment(noon() - MINUTE * 60, true),
+        ] {
+            assert!(kept.silent_for(moment).unwrap() >= SILENCE);
+        }
+        std::fs::write(folder.path().join(FILE), "damaged").unwrap();
+        assert!(kept.silent_for(moment(noon(), true)).unwrap() >= SILENCE);
+    }
+
+    #[test]
+    fn the_card_is_written_every_five_minutes_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        let mut running = LastReport::kept_in(Some(folder.path().to_owned()));
+        let mut texts = std::collections::BTreeSet::new();
+        for window in 0..240 {
+            running.note(noon() + Duration::from_secs(15 * window));
+            texts.insert(std::fs::read_to_string(&file).unwrap());
+        }
+        assert!(
+            (11..=13).contains(&texts.len()),
+            "{} writes in an hour",
+            texts.len()
+        );
+    }
+}
