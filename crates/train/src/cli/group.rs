@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail};
 use rand::SeedableRng as _;
 
 use super::Set;
-use super::mood::{install_linear, install_rule};
+use super::mood::{install_linear, install_rule, short};
 
 /// Frames of a composed scene.
 const FRAMES: usize = 10;
@@ -46,7 +46,7 @@ pub(super) struct Arguments {
     pub(super) train: Set,
     /// Labelled clips to measure on.
     #[arg(long)]
-    test: Vec<Set>,
+    pub(super) test: Vec<Set>,
     /// Compose so many scenes from the single faces of --train.
     #[arg(long, default_value_t = 0)]
     pub(super) scenes: usize,
@@ -65,7 +65,7 @@ pub(super) struct Arguments {
     /// Also measure on groups of five people of one mood, composed from the single labelled faces of this set: faces that neither the
     /// model nor the classifier has learnt from.
     #[arg(long)]
-    rooms: Vec<Set>,
+    pub(super) rooms: Vec<Set>,
     /// How the daemon shall tell moods with the expression model (--model): `linear` writes the classifier beside it, `rule` has it sum
     /// the mean scores of the expressions that speak for each mood.
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "linear")]
@@ -84,10 +84,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (trained, held_out) = training_clips(arguments)?;
     let mut tests = vec![("held out of the training".to_owned(), held_out)];
     for set in &arguments.test {
-        tests.push((set.text.clone(), labelled_clips(arguments, set)?));
+        tests.push((short(set), labelled_clips(arguments, set)?));
     }
     for set in &arguments.rooms {
-        tests.push((format!("rooms of {}", set.text), rooms(arguments, set)?));
+        tests.push((format!("rooms of {}", short(set)), rooms(arguments, set)?));
     }
     let classes = classes(&trained);
     let train = Samples::for_training(&trained, &classes, arguments.descriptor)?;
@@ -139,7 +139,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let (by_rule, by_plane) = row(name, samples);
         if moods {
             for (class, mood) in classes.iter().enumerate() {
-                row(&format!("… {mood}"), &samples.of_class(class));
+                let these = samples.of_class(class);
+                if !these.rows.is_empty() {
+                    row(&format!("… {mood}"), &these);
+                }
             }
         }
         let value = match arguments.install {

@@ -15,16 +15,23 @@ use super::group::Arguments;
 
 /// The command by which the figures can be had again.
 fn command(arguments: &Arguments, model: &str) -> String {
+    let sets = |option: &str, sets: &[Set]| -> String {
+        sets.iter()
+            .map(|set| format!(" --{option} {}", short(set)))
+            .collect()
+    };
     format!(
-        "affect-train group --model models/{model} --train {} --scenes {} --seed {}",
+        "affect-train group --model models/{model} --train {} --scenes {} --seed {}{}{}",
         short(&arguments.train),
         arguments.scenes,
-        arguments.seed
+        arguments.seed,
+        sets("test", &arguments.test),
+        sets("rooms", &arguments.rooms)
     )
 }
 
 /// A set without the path that it has on this machine.
-fn short(set: &Set) -> String {
+pub(super) fn short(set: &Set) -> String {
     let folder = set.path.file_name().unwrap_or_default().to_string_lossy();
     let format = set.text.split(':').next().unwrap_or_default();
     match set.split.as_str() {
@@ -54,7 +61,7 @@ pub(super) fn install_rule(
         .extend(figures.iter().skip(1).map(|(on, clips, value)| Measured {
             what: what.to_owned(),
             value: (value * 1e4).round() / 1e4,
-            on: format!("{}: {clips} groups", on.rsplit('/').next().unwrap_or_default()),
+            on: format!("{on}: {clips} groups"),
             command: command.clone(),
         }));
     manifest.mood = Some(Mood {
@@ -101,7 +108,7 @@ pub(super) fn install_linear(
     let measured = figures.iter().map(|(on, clips, value)| Measured {
         what: "mood accuracy, 3 classes".to_owned(),
         value: (value * 1e4).round() / 1e4,
-        on: format!("{}: {clips} clips", on.rsplit('/').next().unwrap_or_default()),
+        on: format!("{on}: {clips} clips"),
         command: command.clone(),
     });
     let classifier = MoodClassifier {
