@@ -27,15 +27,18 @@ $train import "$out/before/emotion-mobilenet-v1/emotion-mobilenet-v1.tflite" --s
 # What published models answer for faces without labels, or with noisy ones. Their weights are chosen on cross_valid.
 teach() { "${PYTHON:-python3}" models/recipes/teach.py "$@"; }
 PYTHON=${PYTHON:-python3} models/recipes/teach.sh "$out/teachers" "$out/before/emotion-mobilenet-v1"
-for who in "peers py-feat,face-api affect_masked" "all py-feat,face-api,ours utkface"; do
+all=py-feat,face-api,ours
+# Our own model has learnt the labels of affect_masked: there it is no witness, and only its share of contempt is taken.
+for who in "peers py-feat,face-api affect_masked" "all $all utkface"; do
   read -r name teachers set <<<"$who"
   [[ -f $out/teach/$set.csv ]] && continue
   mkdir -p "$out/teach"
-  for pictures in cross_valid/film cross_valid/studio "$set"; do
-    teach ask "$out/teachers" "$data/$pictures" "$out/teach/$name-${pictures##*/}.npz" "$teachers"
+  for pictures in film studio; do
+    teach ask "$out/teachers" "$data/cross_valid/$pictures" "$out/teach/$name-$pictures.npz" "$teachers"
   done
   teach weigh "$out/teach/$name.json" "$out/teach/$name-film.npz" "$out/teach/$name-studio.npz"
-  teach write "$out/teach/$name.json" "$out/teach/$name-$set.npz" "$out/teach/$set.csv"
+  teach ask "$out/teachers" "$data/$set" "$out/teach/$set.npz" "$all"
+  teach write "$out/teach/$name.json" "$out/teach/$set.npz" "$out/teach/$set.csv"
 done
 
 # The recipes look for all data below one folder.
