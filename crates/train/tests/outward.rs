@@ -8,7 +8,7 @@ use std::process::Output;
 
 use affect_train::data::{Format, teachers};
 use affect_train::weights::Weights;
-use common::{affect_train, all_expressions, people, recipe, root, run, runtime, stderr};
+use common::{affect_train, ages, all_expressions, people, recipe, root, run, runtime, stderr};
 
 const PHASE: &str = "[[phase]]\nname = \"whole\"\nepochs = 5\nrate = 1e-3\n";
 
@@ -292,4 +292,30 @@ fn a_tflite_that_is_none_or_not_ours_is_refused() {
     assert!(import(&whole[..whole.len() / 2]).contains("points outside it"));
     let other = std::fs::read(root().join("models/fer-mini-xception/fer-mini-xception.tflite")).unwrap();
     assert!(import(&other).contains("did not write it"));
+}
+
+#[test]
+fn ages_are_read_from_as_many_of_the_probable_ones_as_is_said() {
+    let place = tempfile::tempdir().unwrap();
+    ages(&place.path().join("ages"), 20);
+    let model = root().join("models/attributes-mobilenet-v1");
+    let data = place.path().join("ages").display().to_string();
+    let error = |more: &[&str]| {
+        let all = [&["--data", data.as_str(), "--format", "utkface", "--json"], more].concat();
+        let done = evaluate(&model, &all);
+        assert!(done.status.success(), "{}", stderr(&done));
+        let report: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+        report["age_error"].as_f64().unwrap()
+    };
+    assert_eq!(
+        error(&[]),
+        error(&["--most-probable", "100"]),
+        "as its manifest says"
+    );
+    assert_ne!(error(&[]), error(&["--most-probable", "1"]));
+    let done = evaluate(
+        &model,
+        &["--data", &data, "--format", "utkface", "--most-probable", "0"],
+    );
+    assert!(stderr(&done).contains("1..=100"), "{}", stderr(&done));
 }

@@ -50,6 +50,9 @@ pub(super) struct Arguments {
     /// For `lfw`: only the people named in this file, one per line.
     #[arg(long)]
     people: Option<PathBuf>,
+    /// Read ages from so many of the most probable ones (L of the paper's eq. (1)), whatever the model's manifest says.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100), conflicts_with_all = ["set", "record"])]
+    most_probable: Option<u8>,
     /// Print JSON instead of Markdown.
     #[arg(long)]
     json: bool,
@@ -97,7 +100,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let report = if arguments.format == Format::Lfw {
         recognition(arguments, &set, faces, &data)?
     } else {
-        let run = ask(&arguments.model, arguments.size, &faces, &arguments.runtime)?;
+        let mut run = ask(&arguments.model, arguments.size, &faces, &arguments.runtime)?;
+        if let Some(most_probable) = arguments.most_probable {
+            let ages = run.answers.iter_mut().filter(|answers| answers.head == "age");
+            ages.for_each(|answers| answers.most_probable = usize::from(most_probable));
+        }
         report(&run, &data, &set, &faces, duplicates)
     };
     if arguments.json {
