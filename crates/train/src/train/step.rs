@@ -269,7 +269,8 @@ mod tests {
             ..without.clone()
         };
         let shifted = tiny([0.3, -0.2, 0.5], 0.8);
-        let loss = |network: &Network, batch: &Batch| gradients(network, &[batch.clone()], &device).0;
+        let loss =
+            |network: &Network, batch: &Batch| gradients(network, std::slice::from_ref(batch), &device).0;
         assert!((loss(&network, &with) - loss(&shifted, &without)).abs() < 1e-6);
         assert!((loss(&network, &with) - loss(&network, &without)).abs() > 0.1);
     }
