@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test test-systemd cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
+.PHONY: demo test attack test-systemd cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB) $(STAMPS)/build-packages
@@ -14,8 +14,15 @@ demo: $(LIB) $(STAMPS)/build-packages
 # Everything that proves the product, in the order of cost.
 test: setup lint deny
 	cargo test
-	cargo test --package affect-train --profile train
+	cargo test --package affect-attack --package affect-train --profile train
 	@echo "make test: all passed"
+
+# A trained attacker against the privacy gate: each rule off in turn, the claim, its limits, and what the gate costs. Hours on
+# two cores: see docs/attack.md. ATTACK=rules, claims, limits or utility runs one of them.
+ATTACK ?= rules claims limits utility
+attack:
+	cargo build --package affect-attack --profile train
+	for part in $(ATTACK); do echo; echo "affect-attack $$part"; ./target/train/affect-attack $$part $(ARGS) || exit 1; done
 
 # The real unit in a container: READY, kills, hangs, wrong configuration, stop. Needs root. Writes docs/device-tests.md.
 test-systemd: $(LIB)

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use affect_core::report::{CameraState, CameraStateWord, STATE_SCHEMA};
 
-use crate::capture::{CaptureEvent, States};
+use crate::capture::{CaptureEvent, Change, States};
 use crate::clock::rfc3339;
 use crate::identity::Names;
 use crate::publish::Publisher;
@@ -62,20 +62,28 @@ impl<'a> CameraStates<'a> {
             (Some(cause), _) => log::warn!("Camera `{camera}`: {cause} affectd keeps trying."),
             (None, _) => log::info!("Camera `{camera}` is streaming."),
         }
-        let payload = CameraState {
+        self.publish(&change, cause);
+    }
+
+    /// The daemon ends: nobody shall read later that the camera still streams.
+    pub(crate) fn stopped(&self) {
+        if let Some(change) = self.lock().enter(CameraStateWord::Stopped, "", SystemTime::now()) {
+            self.publish(&change, None);
+        }
+    }
+
+    fn publish(&self, change: &Change, cause: Option<String>) {
+        let state = CameraState {
             schema: STATE_SCHEMA.to_owned(),
             device: self.names.device.clone(),
             site: self.names.site.clone(),
-            camera: camera.to_owned(),
+            camera: self.camera.to_owned(),
             boot_id: self.names.boot_id.clone(),
             state: change.state,
             since: rfc3339(change.since),
             cause,
         };
-        match serde_json::to_vec(&payload) {
-            Ok(payload) => self.publisher.camera_state(camera, payload),
-            Err(error) => log::error!("A camera state cannot be written as JSON: {error}"),
-        }
+        self.publisher.camera_state(self.camera, state);
     }
 
     fn lock(&self) -> MutexGuard<'_, States> {

@@ -2,7 +2,8 @@
 //!
 //! Windows are cut by the monotonic clock. Only when a window is reported its ends are dated, by the distance of
 //! the two clocks at that moment. A wall clock that is set, forwards or backwards, moves no window and loses
-//! none; the window in which it happened says `clock_synced: false`.
+//! none; the window in which it happened says `clock_synced: false`. A report that was dated before the wall clock was
+//! known, and still waits when it is, is dated anew ([`Clocks`]).
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -84,9 +85,49 @@ impl StreamClock {
     }
 }
 
-/// Whether systemd's time synchronisation has reached a server since boot.
+/// Whether the kernel holds its wall clock to be synchronised, whoever keeps it; where the kernel may not be asked,
+/// whether systemd's time synchronisation has reached a server since boot.
 pub(crate) fn system_clock_synced() -> bool {
-    Path::new("/run/systemd/timesync/synchronized").exists()
+    affect_clock::is_synchronised()
+        .unwrap_or_else(|_| Path::new("/run/systemd/timesync/synchronized").exists())
+}
+
+/// Both clocks at one moment: by two of them dates that were given too early are mended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clocks {
+    pub(crate) wall: SystemTime,
+    pub(crate) monotonic: Instant,
+    /// Whether the wall clock can be relied on.
+    pub(crate) synced: bool,
+}
+
+impl Clocks {
+    /// What they show now.
+    pub(crate) fn now() -> Self {
+        Self {
+            wall: SystemTime::now(),
+            monotonic: Instant::now(),
+            synced: system_clock_synced(),
+        }
+    }
+
+    /// A window's start and end, given by the clocks of `self`, as they are by the clocks of now. `None` if there is nothing
+    /// to mend: they were right, or it is still not known what time it is.
+    pub(crate) fn mend(&self, start: &str, end: &str, now: &Self) -> Option<(String, String)> {
+        if self.synced || !now.synced {
+            return None;
+        }
+        let age = now.monotonic.saturating_duration_since(self.monotonic);
+        let given = now.wall.checked_sub(age)?;
+        let date = |text: &str| {
+            let date = humantime::parse_rfc3339(text).ok()?;
+            match given.duration_since(self.wall) {
+                Ok(forwards) => date.checked_add(forwards),
+                Err(backwards) => date.checked_sub(backwards.duration()),
+            }
+        };
+        Some((rfc3339(date(start)?), rfc3339(date(end)?)))
+    }
 }
 
 /// RFC 3339 in UTC with milliseconds.
@@ -133,6 +174,45 @@ mod tests {
         let third = calendar.date(seconds(30), seconds(45), moment(45, set_back + seconds(15)));
         assert_eq!(third.start, second.end);
         assert!(third.synced);
+    }
+
+    fn clocks(wall: SystemTime, boot: Instant, after: u64, synced: bool) -> Clocks {
+        let monotonic = boot + seconds(after);
+        Clocks {
+            wall,
+            monotonic,
+            synced,
+        }
+    }
+
+    #[test]
+    fn dates_given_before_the_clock_was_known_are_mended_when_it_is() {
+        let boot = Instant::now();
+        let (early, today) = (
+            SystemTime::UNIX_EPOCH + HOUR,
+            SystemTime::UNIX_EPOCH + HOUR * 480_000,
+        );
+        let given = clocks(early, boot, 30, false);
+        let (start, end) = (rfc3339(early - seconds(15)), rfc3339(early));
+        let later = clocks(early + seconds(60), boot, 90, false);
+        assert_eq!(given.mend(&start, &end, &later), None, "still not known");
+        // A minute later it is known what time it is: the window ended a minute before.
+        let expected = (rfc3339(today - seconds(75)), rfc3339(today - seconds(60)));
+        let known = clocks(today, boot, 90, true);
+        assert_eq!(given.mend(&start, &end, &known), Some(expected.clone()));
+        // A clock that was ahead goes back.
+        let ahead = clocks(today + HOUR, boot, 30, false);
+        let (start, end) = (rfc3339(today + HOUR - seconds(15)), rfc3339(today + HOUR));
+        assert_eq!(ahead.mend(&start, &end, &known), Some(expected));
+    }
+
+    #[test]
+    fn dates_that_were_right_are_left_alone() {
+        let boot = Instant::now();
+        let wall = SystemTime::UNIX_EPOCH + HOUR * 480_000;
+        let (given, stepped) = (clocks(wall, boot, 0, true), clocks(wall + HOUR, boot, 1, true));
+        let (start, end) = (rfc3339(wall - seconds(15)), rfc3339(wall));
+        assert_eq!(given.mend(&start, &end, &stepped), None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use affect_core::report::{ReportBody, WindowReport};
+use affect_core::report::{ReportBody, Status, WindowReport};
 
 use crate::board::{Board, Notify, PinError, Sysfs, View};
 use crate::camera_state::CameraStates;
@@ -14,13 +14,13 @@ use crate::config::Config;
 use crate::delegate::Probation;
 use crate::last_report::LastReport;
 use crate::pipeline::{self, Flow};
-use crate::place::state_dir;
+use crate::place::{state_dir, state_dir_or_home};
 use crate::progress::Progress;
-use crate::publish::{Publisher, Settings, Summary};
+use crate::publish::{Died, Publisher, Settings, Summary};
 use crate::room::{Room, RoomError};
 use crate::setup::{Setup, SetupError, device, names, pace, source};
 
-/// How long publishing may take to end.
+/// How long after a stop was asked for publishing may go on. systemd waits six seconds for the whole.
 const GOODBYE: Duration = Duration::from_secs(4);
 
 /// Why the daemon ended early.
@@ -46,6 +46,12 @@ pub(crate) enum DaemonError {
     /// A thread could not be started.
     #[error("A thread cannot be started: {0}.")]
     Thread(#[from] std::io::Error),
+    /// The publishing thread died.
+    #[error(transparent)]
+    Publisher(#[from] Died),
+    /// The board thread died.
+    #[error("The board thread has died; please report what the log says before this.")]
+    Board,
 }
 
 impl From<SetupError> for DaemonError {
@@ -99,8 +105,8 @@ pub(crate) fn run(
     };
     let _room = source.is_live().then(|| Room::take(config)).transpose()?;
     let last_report = match source.is_live() {
-        true => LastReport::kept_in(state_dir()),
-        false => LastReport::default(),
+        true => LastReport::kept_in(state_dir_or_home()),
+        false => LastReport::of_recording(),
     };
     let reporter = setup.reporter(config, &names, last_report);
     let progress = Arc::new(Progress::new(stop));
@@ -118,34 +124,53 @@ pub(crate) fn run(
         publisher: &publisher,
         camera: &camera,
     };
-    let over = AtomicBool::new(false);
-    let flow = std::thread::scope(|scope| {
-        std::thread::Builder::new()
-            .name("board".to_owned())
-            .spawn_scoped(scope, || {
-                let _ended = Sets(progress.stop());
-                board.watch(view, &over);
-            })?;
-        let _over = Sets(&over);
-        let tell = |event| camera.tell(event);
-        let flow = pipeline::run(&source, pace, vision, reporter, &progress, tell, |report| {
-            match serde_json::to_vec(&report) {
-                Ok(payload) => {
-                    if matches!(report.body, ReportBody::Released(_)) {
-                        publisher.latest(&config.camera.name, payload.clone());
-                    }
-                    publisher.window(&config.camera.name, payload);
+    let (flow, board) = beside(
+        progress.stop(),
+        |over| board.watch(view, over),
+        || {
+            let tell = |event| camera.tell(event);
+            pipeline::run(&source, pace, vision, reporter, &progress, tell, |report| {
+                show(&report);
+                if matches!(report.body, ReportBody::Released(_)) {
+                    publisher.latest(&config.camera.name, report.clone());
                 }
-                Err(error) => log::error!("A report cannot be written as JSON: {error}"),
-            }
-            show(&report);
-        });
-        Ok::<_, DaemonError>(flow)
-    })?;
-    let published = publisher.stop(GOODBYE);
+                publisher.window(&config.camera.name, report);
+            })
+        },
+    )?;
+    camera.stopped();
+    let farewell = match board {
+        Ok(()) => Status::Stopped,
+        Err(_) => Status::Offline,
+    };
+    let published = publisher.stop(farewell, GOODBYE)?;
+    board?;
     Ok(Done {
         flow: flow?,
         published,
+    })
+}
+
+/// Runs `work` with the board thread beside it. Whichever ends, by panic too, ends the other: the board by its flag, the
+/// work by `stop`. Gives what the work gave, and whether the board died.
+fn beside<T>(
+    stop: &AtomicBool,
+    board: impl FnOnce(&AtomicBool) + Send,
+    work: impl FnOnce() -> T,
+) -> Result<(T, Result<(), DaemonError>), DaemonError> {
+    let over = &AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let board = std::thread::Builder::new()
+            .name("board".to_owned())
+            .spawn_scoped(scope, move || {
+                let _ended = Sets(stop);
+                board(over);
+            })?;
+        let done = {
+            let _over = Sets(over);
+            work()
+        };
+        Ok((done, board.join().map_err(|_| DaemonError::Board)))
     })
 }
 
@@ -158,13 +183,15 @@ impl Drop for Sets<'_> {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+/// Where and how to publish.
+pub(crate) fn settings(config: &Config) -> Settings {
     let mqtt = &config.mqtt;
     Settings {
         host: mqtt.host.clone(),
         port: mqtt.port,
         username: mqtt.username.clone(),
         password: mqtt.password.clone(),
+        password_file: mqtt.password_file.clone(),
         client_id: mqtt.client_id.clone().unwrap_or_else(|| device(config)),
         protocol: mqtt.protocol,
         keep_alive: mqtt.keep_alive,
@@ -172,5 +199,37 @@ fn settings(config: &Config) -> Settings {
         queue: mqtt.queue as usize,
         retry_max: mqtt.retry_max,
         message_expiry: mqtt.message_expiry,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Waits until the flag is set.
+    fn wait_for(flag: &AtomicBool) {
+        let began = Instant::now();
+        while !flag.load(Ordering::Relaxed) {
+            assert!(began.elapsed() < Duration::from_secs(10), "nobody ends it");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn a_board_thread_that_dies_ends_the_daemon_and_is_told() {
+        let stop = AtomicBool::new(false);
+        let (done, board) = beside(&stop, |_| panic!("on purpose"), || wait_for(&stop)).expect("started");
+        assert_eq!(done, ());
+        assert!(matches!(board, Err(DaemonError::Board)));
+    }
+
+    #[test]
+    fn the_end_of_the_work_is_the_end_of_the_board() {
+        let stop = AtomicBool::new(false);
+        let (done, board) = beside(&stop, wait_for, || 7).expect("started");
+        assert_eq!(done, 7);
+        assert!(board.is_ok());
     }
 }

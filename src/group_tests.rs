@@ -63,7 +63,7 @@ fn reporter(origin: Origin, length: Duration, fps: f64) -> Reporter {
         labels: Expression::ALL.to_vec(),
         classifier: None,
     });
-    Reporter::new(header, settings, gate, LastReport::default())
+    Reporter::new(header, settings, gate, LastReport::of_recording())
 }
 
 /// What kind of reports come of these frames, by the frames' own time.

@@ -25,12 +25,14 @@ pub(crate) struct LastReport {
     /// What the file says.
     written: Option<SystemTime>,
     last: Option<SystemTime>,
+    /// Whether the reports are of a recording, of which nobody need be protected.
+    of_recording: bool,
     /// Whether the file could not be written, so that it was said.
     told: bool,
 }
 
 impl LastReport {
-    /// Kept in `state`, the state directory. Without one nothing is kept.
+    /// Kept in `state`, the state directory. Without one nothing is kept, so that every start waits.
     pub(crate) fn kept_in(state: Option<PathBuf>) -> Self {
         Self {
             file: state.map(|folder| folder.join(FILE)),
@@ -38,10 +40,26 @@ impl LastReport {
         }
     }
 
+    /// Of a recording: nothing is kept, and nothing waits.
+    pub(crate) fn of_recording() -> Self {
+        let mut last = Self::default();
+        last.of_recording = true;
+        last
+    }
+
     /// For how long from stream time 0 nothing may be said, since a report went out before; `None` if there was none, or
     /// it is long ago. If that cannot be found out, or the clock cannot be relied on, it is taken for just now.
     pub(crate) fn silent_for(&self, now: Moment) -> Option<Duration> {
-        let file = self.file.as_ref()?;
+        let Some(file) = &self.file else {
+            if self.of_recording {
+                return None;
+            }
+            log::warn!(
+                "There is no state directory, so whether a report has just gone out cannot be told, and nothing is released for {} minutes: run affectd by systemd, or set STATE_DIRECTORY.",
+                SILENCE.as_secs() / 60
+            );
+            return Some(SILENCE);
+        };
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
@@ -153,6 +171,13 @@ mod tests {
             Some(SILENCE - MINUTE)
         );
         assert_eq!(kept().silent_for(moment(noon() + MINUTE * 11, true)), None);
+    }
+
+    #[test]
+    fn without_a_state_directory_every_start_waits_but_that_of_a_recording() {
+        let now = moment(noon(), true);
+        assert_eq!(LastReport::kept_in(None).silent_for(now), Some(SILENCE));
+        assert_eq!(LastReport::of_recording().silent_for(now), None);
     }
 
     #[test]

@@ -105,6 +105,18 @@ pub(crate) fn state_dir() -> Option<PathBuf> {
     std::env::split_paths(&folders).next()
 }
 
+/// The same; without systemd, that of whoever runs affectd by hand (`XDG_STATE_HOME`, or `~/.local/state`).
+pub(crate) fn state_dir_or_home() -> Option<PathBuf> {
+    let home = || {
+        let set = std::env::var_os("XDG_STATE_HOME").filter(|folder| !folder.is_empty());
+        let of_home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/state"));
+        let folder = set.map(PathBuf::from).or_else(of_home)?.join("affectd");
+        std::fs::create_dir_all(&folder).ok()?;
+        Some(folder)
+    };
+    state_dir().or_else(home)
+}
+
 /// The same, or, for commands that somebody runs beside the service, where the service has it.
 pub(crate) fn state_dir_of_service() -> PathBuf {
     state_dir().unwrap_or_else(|| PathBuf::from("/var/lib/affectd"))

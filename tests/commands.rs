@@ -35,18 +35,17 @@ fn replay_prints_reports_and_nothing_else() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    // 40 s in windows of 15 s: the last is partial.
-    assert_eq!(reports.len(), 3);
-    assert_eq!(reports[2]["partial"], true);
+    // 50 s in windows of 15 s: the last is partial.
+    assert_eq!(reports.len(), 4);
+    assert_eq!(reports[3]["partial"], true);
     let schema = std::fs::read_to_string(root().join("config/schema/window.json")).unwrap();
-    assert!(schema.contains("affectd/window/1"));
+    assert!(schema.contains("affectd/window/2"));
     for report in &reports {
-        assert_eq!(report["schema"], "affectd/window/1");
-        assert_eq!(
-            report["coverage"]["frames"],
-            report["coverage"]["frames_expected"]
-        );
+        assert_eq!(report["schema"], "affectd/window/2");
+        assert_eq!(report["source"], "recording");
     }
+    assert_eq!(reports[0]["coverage"]["frames"], 1.0);
+    assert_eq!(reports[0]["covers_seconds"], 15.0);
 }
 
 #[test]

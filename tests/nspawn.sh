@@ -62,7 +62,7 @@ port = $port
 username = "camera"
 password_file = "/run/credentials/affectd.service/affectd.mqtt-password"
 [status]
-health_interval = "2s"
+health_interval = "10s"
 TOML
 # Shorter times than the unit's own, so that the test is over in minutes; nothing else is changed.
 install -D -m 644 /dev/stdin "$root/etc/systemd/system/affectd.service.d/test.conf" <<'UNIT'

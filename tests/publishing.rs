@@ -15,9 +15,7 @@ fn a_run_from_birth_to_stopped() {
         let broker = Mosquitto::started();
         let mut subscriber = Subscriber::start(broker.port, &[protocol]);
         // Long windows: a busy machine, too, has looked at some frames by the middle of one.
-        let more = format!(
-            "protocol = \"{protocol}\"\n[status]\nhealth_interval = \"1s\"\n[detector]\ntrack_confirm_frames = 1"
-        );
+        let more = format!("protocol = \"{protocol}\"\n[status]\nhealth_interval = \"10s\"");
         let config = clip_config(broker.port, &more).replace("length = \"1s\"", "length = \"3s\"");
         let mut daemon = Daemon::run(&config);
         let birth = subscriber.wait_for_status("online");
@@ -29,6 +27,9 @@ fn a_run_from_birth_to_stopped() {
             .find(|m| m.topic.ends_with("/window"))
             .unwrap()
             .clone();
+        let latest = subscriber.wait_for("the last report, retained", |m| m.topic.ends_with("/latest"));
+        assert_eq!(latest.topic, "affectd/test/unit/door/latest");
+        assert!(latest.json()["people"].is_object(), "{latest:?}");
         assert_eq!(
             (window.topic.as_str(), window.qos, window.retain),
             ("affectd/test/unit/door/window", 1, false)
@@ -43,7 +44,7 @@ fn a_run_from_birth_to_stopped() {
             info["model"]["stand_in"],
             info["model"]["id"] == "fer-mini-xception"
         );
-        assert_eq!(info["min_group"], 5);
+        assert_eq!(info["privacy"]["min_group"], 5);
         let state = subscriber
             .seen()
             .iter()
@@ -96,15 +97,24 @@ fn frames_in_latency(health: &Value) -> u64 {
         .sum()
 }
 
-/// In every health message: all frames of the windows with numbers, up to some window, and no other.
+/// In every health message: at most the frames of the windows with numbers, twelve each, and those in whole windows.
 fn the_latency_has_the_frames_of_windows_with_numbers(subscriber: &Subscriber) {
-    let mut sums = vec![0];
-    for window in subscriber.windows().iter().filter(|w| w["suppressed"].is_null()) {
-        sums.push(sums.last().unwrap() + window["coverage"]["frames"].as_u64().unwrap());
-    }
+    let windows = subscriber.windows();
+    let numbers = windows
+        .iter()
+        .filter(|window| window["people"].is_object())
+        .count() as u64;
     let health = subscriber.seen().iter().filter(|m| m.topic.ends_with("/health"));
     for health in health.map(common::Message::json) {
-        assert!(sums.contains(&frames_in_latency(&health)), "{sums:?}: {health}");
+        let frames = frames_in_latency(&health);
+        assert!(frames <= 12 * numbers, "{numbers} windows: {health}");
+        for key in ["looked_at", "replaced"] {
+            let said = health.to_string();
+            assert!(
+                !said.contains(key),
+                "how many frames there is time for tells of people: {said}"
+            );
+        }
     }
 }
 
@@ -170,7 +180,7 @@ fn a_broker_restarted_on_the_way_loses_no_window() {
     daemon.process.signal("-TERM");
     daemon.process.wait_for_log(" undelivered.");
     let log = daemon.process.log();
-    assert!(log.contains("0 dropped, 0 undelivered"), "{log}");
+    assert!(log.contains("0 dropped, 0 refused, 0 undelivered"), "{log}");
     let acknowledged: u64 = log
         .split(" windows acknowledged")
         .next()
@@ -226,21 +236,33 @@ fn a_second_device_with_the_same_id_is_explained() {
 }
 
 #[test]
-fn the_demo_plays_once_with_its_own_broker() {
+fn the_demo_plays_once_with_its_own_broker_for_both_versions() {
     let port = free_port();
     let mut demo = Process::start(
         affectd()
             .args(["demo", "--once", "--port", &port.to_string()])
             .stdout(Stdio::piped()),
     );
-    let mut subscriber = Subscriber::start(port, &["3.1.1"]);
-    subscriber.window_numbers(7);
+    let mut subscribers = ["3.1.1", "5"].map(|version| Subscriber::start(port, &[version]));
+    for subscriber in &mut subscribers {
+        subscriber.wait_for_status("online");
+        subscriber.window_numbers(9);
+    }
     assert!(demo.wait().success(), "{}", demo.log());
-    let windows = subscriber.windows();
-    let suppressed = windows.iter().filter(|w| w["suppressed"].is_object()).count();
-    assert!(suppressed >= 1, "the family of four is suppressed");
-    assert!(windows.len() - suppressed >= 4, "the larger groups are not");
-    for window in windows.iter().filter(|w| w["suppressed"].is_null()) {
-        assert!(window["people"]["distinct"].as_u64().unwrap() >= 5);
+    for windows in subscribers.map(|subscriber| subscriber.windows()) {
+        let count = |key: &str| windows.iter().filter(|window| window[key].is_object()).count();
+        assert!(
+            count("suppressed") >= 1,
+            "the family of four is suppressed: {windows:#?}"
+        );
+        assert!(count("held") >= 1, "one who goes alone is held");
+        assert!(count("people") >= 3, "five friends and more are not");
+        assert_eq!(
+            count("suppressed") + count("held") + count("people"),
+            windows.len()
+        );
+        for window in &windows {
+            assert_eq!(window["source"], "recording");
+        }
     }
 }

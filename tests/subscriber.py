@@ -16,11 +16,15 @@ SCHEMAS = pathlib.Path(__file__).parents[1] / "config/schema"
 
 
 def schema(name):
+    """The committed schema, and stricter: consumers must ignore keys that they do not know, a test must not."""
     loaded = json.loads((SCHEMAS / f"{name}.json").read_text())
-    return jsonschema.Draft202012Validator(loaded)
+    if loaded.get("type") == "object":
+        loaded["unevaluatedProperties"] = False
+    return jsonschema.Draft202012Validator(loaded, format_checker=jsonschema.FormatChecker(["date-time"]))
 
 
 BY_TOPIC = {name: schema(name) for name in ("window", "info", "state", "status", "health")}
+BY_TOPIC["latest"] = BY_TOPIC["window"]
 
 
 def verdict(topic, payload):

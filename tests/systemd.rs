@@ -129,7 +129,7 @@ impl Drop for Held {
 fn systemd_is_told_of_start_life_and_end() {
     let broker = Mosquitto::started();
     let mut subscriber = Subscriber::start(broker.port, &["5"]);
-    let config = clip_config(broker.port, "[status]\nhealth_interval = \"1s\"");
+    let config = clip_config(broker.port, "[status]\nhealth_interval = \"10s\"");
     let mut service = Service::start(&config);
     let start = service.wait_for("READY=1");
     assert!(start[0].starts_with("STATUS=Starting"), "{start:?}");
@@ -143,8 +143,11 @@ fn systemd_is_told_of_start_life_and_end() {
     assert_eq!(health.topic, "affectd/test/unit/health");
     assert_eq!((health.qos, health.retain), (0, false));
     let health = health.json();
-    assert_eq!(health["schema"], "affectd/health/1");
-    assert_eq!(health["camera"], "streaming");
+    assert_eq!(health["schema"], "affectd/health/2");
+    assert_eq!(
+        (&health["camera"], &health["state"]),
+        (&"door".into(), &"streaming".into())
+    );
     assert_eq!(health["frames"]["configured_per_second"], 1.0);
     assert_eq!(health["frames"]["rate"], 1.0);
     assert_eq!(health["spool"]["dropped"], 0);
@@ -195,7 +198,10 @@ fn a_silent_source_does_not_starve_it() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let source = format!("source = \"{}\"", root().join("tests/data/clip.mjpeg").display());
     let command = format!("command = [\"cat\", {pipe:?}]\nframe_timeout = \"2s\"");
-    let service = Service::start(&clip_config(free_port(), "").replace(&source, &command));
+    let config = clip_config(free_port(), "")
+        .replace(&source, &command)
+        .replace("length = \"2s\"", "length = \"5s\"");
+    let service = Service::start(&config);
     let status = service.wait_for("STATUS=No frames from the camera (no_data)");
     assert!(
         !status.contains(&"READY=1".to_owned()),
@@ -219,7 +225,7 @@ fn a_pause_from_before_holds_and_says_so() {
     let mut subscriber = Subscriber::start(broker.port, &["5"]);
     let state = tempfile::tempdir().unwrap();
     std::fs::write(state.path().join("paused"), "").unwrap();
-    let config = clip_config(broker.port, "[status]\nhealth_interval = \"1s\"");
+    let config = clip_config(broker.port, "[status]\nhealth_interval = \"10s\"");
     let service = Service::start_in(state, &config);
     let start = service.wait_for("READY=1");
     assert!(start.len() < 50, "a pause does not wait for a frame: {start:?}");
@@ -231,7 +237,7 @@ fn a_pause_from_before_holds_and_says_so() {
     let health = subscriber.wait_for("health", |m| {
         m.topic.ends_with("/health") && m.payload.contains("paused")
     });
-    assert_eq!(health.json()["frames"]["looked_at"], 0, "nobody was looked at");
+    assert_eq!(health.json()["frames"]["captured"], 0, "nobody was looked at");
 }
 
 #[test]
@@ -246,7 +252,7 @@ fn a_wrong_configuration_is_named_in_the_status() {
 fn the_unit_is_tight() {
     let unit = root().join("systemd/affectd.service");
     let analysed = Command::new("systemd-analyze")
-        .args(["security", "--offline=yes", "--threshold=15", "--no-pager"])
+        .args(["security", "--offline=yes", "--threshold=20", "--no-pager"])
         .arg(&unit)
         .output();
     let Ok(analysed) = analysed else {
@@ -261,8 +267,22 @@ fn the_unit_is_tight() {
         .and_then(|score| score.parse::<f64>().ok());
     let score = score.unwrap_or_else(|| panic!("no score in {words} {:?}", analysed.stderr));
     println!("systemd-analyze security: {score}");
+    // 0.6 of it is for adjtimex, which the score takes for setting the clock.
     assert!(
-        score <= 1.5 && analysed.status.success(),
-        "the unit scores {score}, more than 1.5"
+        score <= 2.0 && analysed.status.success(),
+        "the unit scores {score}, more than 2.0"
+    );
+}
+
+#[test]
+fn the_unit_may_ask_the_kernel_for_its_clock_and_not_set_it() {
+    let unit = std::fs::read_to_string(root().join("systemd/affectd.service")).unwrap();
+    let has = |line: &str| unit.lines().any(|other| other == line);
+    // It forbids the system call by which one asks, too.
+    assert!(!has("ProtectClock=yes"));
+    assert!(has("SystemCallFilter=adjtimex clock_adjtime clock_adjtime64"));
+    assert!(
+        has("CapabilityBoundingSet="),
+        "without CAP_SYS_TIME nobody sets it"
     );
 }

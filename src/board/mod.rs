@@ -158,8 +158,7 @@ impl Board {
                     // The last line stays.
                 } else if progress.stop().load(Relaxed) {
                     stopping = true;
-                    self.notify.stopping();
-                    self.notify.status("Stopping: the open window is published.");
+                    self.tell_stopping();
                 } else if status.is_due(now) || sign != before {
                     self.notify.status(&self.line(view, sign));
                 }
@@ -181,6 +180,15 @@ impl Board {
             }
             std::thread::sleep(if self.panel.is_some() { FAST } else { slow });
         }
+        // The rest may have ended before the board has looked.
+        if !stopping {
+            self.tell_stopping();
+        }
+    }
+
+    fn tell_stopping(&self) {
+        self.notify.stopping();
+        self.notify.status("Stopping: the open window is published.");
     }
 
     fn adapt(&mut self, now: Duration, throttled: bool, progress: &Progress) {
@@ -223,8 +231,16 @@ impl Board {
         match sign {
             Sign::Starting => "Starting: no frame was looked at yet.".to_owned(),
             Sign::Streaming => {
+                let refused = match (outlook.refuses, outlook.refused) {
+                    (true, _) => format!(
+                        ", {} wait because the broker refuses them (the log says why)",
+                        outlook.waiting
+                    ),
+                    (false, 1..) => format!(", {} refused by the broker (the log says why)", outlook.refused),
+                    (false, 0) => String::new(),
+                };
                 format!(
-                    "Streaming: {frames} frames from the camera, {} windows delivered{rate}{heat}.",
+                    "Streaming: {frames} frames from the camera, {} windows delivered{refused}{rate}{heat}.",
                     outlook.acknowledged
                 )
             }
@@ -263,6 +279,7 @@ impl Board {
             spool: SpoolHealth {
                 waiting: outlook.waiting,
                 dropped: outlook.dropped,
+                refused: outlook.refused,
                 acknowledged: outlook.acknowledged,
             },
         };

@@ -22,7 +22,7 @@ pub(crate) use mailbox::{Mailbox, Taken};
 pub(crate) use pace::{CaptureEvent, Pace, capture_loop};
 pub(crate) use pipe::{Output, PipeSettings};
 pub(crate) use pixels::{Layout, PixelFormat};
-pub(crate) use state::States;
+pub(crate) use state::{Change, States};
 use v4l2::CameraSettings;
 
 /// One picture and its time.

@@ -1,17 +1,14 @@
 //! `affectd check`: would it run? Every finding at once, before anybody climbs a ladder.
 
-use std::net::{TcpStream, ToSocketAddrs};
 use std::path::Path;
-use std::time::Duration;
 
 use super::{ConfigFiles, Exit, Failure, print, start_log};
 use crate::board::{Sysfs, open_pins};
 use crate::capture::Next;
 use crate::config::Config;
+use crate::daemon;
+use crate::publish;
 use crate::setup::{self, Setup, device, names};
-
-/// How long the broker may take to answer.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -97,20 +94,9 @@ fn source(config: &Config) -> anyhow::Result<String> {
     }
 }
 
-/// Whether the broker's port answers.
+/// Whether the broker lets us in, and what it takes.
 pub(super) fn broker(config: &Config) -> anyhow::Result<String> {
     let (host, port) = (config.mqtt.host.as_str(), config.mqtt.port);
-    let advice = "check [mqtt] host and port, and that the broker runs; affectd itself would keep trying";
-    let addresses = (host, port)
-        .to_socket_addrs()
-        .map_err(|e| anyhow::anyhow!("the name `{host}` is not found ({e}): {advice}."))?;
-    let mut last = None;
-    for address in addresses {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
-            Ok(_) => return Ok(format!("{host}:{port} answers")),
-            Err(error) => last = Some(error),
-        }
-    }
-    let why = last.map_or_else(|| "it has no address".to_owned(), |e| e.to_string());
-    anyhow::bail!("{host}:{port} does not answer ({why}): {advice}.")
+    publish::probe(&daemon::settings(config))
+        .map_err(|why| anyhow::anyhow!("{host}:{port}: {why}. affectd itself would keep trying."))
 }

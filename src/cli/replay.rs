@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let names = setup::names(&config);
     let (vision, reporter) = (
         setup.vision(&config)?,
-        setup.reporter(&config, &names, LastReport::default()),
+        setup.reporter(&config, &names, LastReport::of_recording()),
     );
     let progress = Progress::new(stop_flag()?);
     let mut written = Ok(());

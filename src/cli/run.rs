@@ -20,7 +20,7 @@ impl From<DaemonError> for Failure {
             DaemonError::Setup(error) if matches!(**error, SetupError::Lost(_)) => Exit::Unavailable,
             DaemonError::Setup(_) | DaemonError::NoSource => Exit::Config,
             DaemonError::Source(_) => Exit::NoInput,
-            DaemonError::Thread(_) => Exit::Software,
+            DaemonError::Thread(_) | DaemonError::Publisher(_) | DaemonError::Board => Exit::Software,
         };
         Self::new(exit, error)
     }
@@ -53,10 +53,11 @@ fn run_daemon(arguments: &Arguments) -> Result<(), Failure> {
     let stop = stop_flag()?;
     let done = daemon::run(&config, stop, |_| {})?;
     log::info!(
-        "Stopped: {} frames from the camera; {} windows acknowledged, {} dropped, {} undelivered.",
+        "Stopped: {} frames from the camera; {} windows acknowledged, {} dropped, {} refused, {} undelivered.",
         done.flow.captured,
         done.published.acknowledged,
         done.published.dropped,
+        done.published.refused,
         done.published.undelivered
     );
     Ok(())

@@ -1,269 +1,312 @@
-//! One connection to a broker, in MQTT 5 or 3.1.1, with the differences of the two kept in here.
+//! One connection to a broker: one message at a time, each with its answer.
 
-use std::pin::Pin;
+use std::time::Duration;
 
-use affect_core::report::Status;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::task::JoinHandle;
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Kind, Message, Settings};
-use crate::config::Protocol;
+use super::packets::{self, Limits, Notice, Outgoing, Reply, Will};
+use super::refusal::{NO_SUBSCRIBERS, SUCCESS, TOO_LARGE};
+use super::{Kind, Settings, explain};
 
-/// Seconds that the broker waits before it publishes the last will, so that a short break of the network does
-/// not show (MQTT 5).
-const WILL_DELAY: u32 = 5;
-/// Requests between us and the client library.
-const CAPACITY: usize = 8;
+/// How long the broker may take for an answer, once it has let us in.
+const ANSWER: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
+/// How long a goodbye may take.
+const GOODBYE: Duration = Duration::from_millis(500);
 
-/// Turns true when the broker has acknowledged, false if the message was lost with the connection.
-pub(super) type Acknowledgement = Pin<Box<dyn Future<Output = bool> + Send>>;
+/// A connection in which the broker has accepted us.
+pub(super) struct Link<'a> {
+    settings: &'a Settings,
+    stream: TcpStream,
+    inbox: BytesMut,
+    outbox: BytesMut,
+    pub(super) limits: Limits,
+    /// The longest silence from us.
+    silence: Duration,
+    /// When we last said something.
+    said: Instant,
+    /// When we asked whether the broker is there, if it has not answered yet.
+    asked: Option<Instant>,
+    /// How many such questions are not answered yet.
+    questions: u32,
+    last_id: u16,
+}
 
-/// What a connection tells.
+/// Whether a message is taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    Taken,
+    Refused(Notice),
+}
+
+/// How a connection ends that nobody wanted to end.
 #[derive(Debug)]
-pub(super) enum LinkEvent {
-    /// The broker has accepted us.
-    Connected,
-    /// Our DISCONNECT is sent.
+pub(super) enum Lost {
+    /// The broker does not let us in.
+    Refused(Notice),
+    /// The broker says why it ends the connection.
+    Goodbye(Notice),
+    /// The connection was closed before the broker said whether it lets us in.
+    ShutOut,
+    /// The connection was closed without a word.
     Closed,
-    /// The connection is gone or did not come about; why, for people.
-    Lost(String),
+    /// The broker does not answer a message.
+    Unanswered,
+    /// Anything else, for people.
+    Other(String),
 }
 
-/// A connection, living or coming about.
-pub(super) struct Link {
-    client: Client,
-    pub(super) events: Receiver<LinkEvent>,
-    pump: JoinHandle<()>,
+impl Lost {
+    /// Why, for people.
+    pub(super) fn explain(&self, settings: &Settings) -> String {
+        match self {
+            Self::Refused(notice) => explain::refused(notice, settings),
+            Self::Goodbye(notice) => explain::goodbye(notice, settings),
+            Self::ShutOut => explain::closed_at_once(settings),
+            Self::Closed => explain::CLOSED.to_owned(),
+            Self::Unanswered => "it does not acknowledge messages".to_owned(),
+            Self::Other(why) => why.clone(),
+        }
+    }
 }
 
-enum Client {
-    V5 { client: mqtt5::AsyncClient, expiry: u32 },
-    V311(mqtt311::AsyncClient),
-}
-
-impl Link {
-    /// Begins to connect.
-    pub(super) fn open(settings: &Settings) -> Self {
-        let (sender, events) = channel(CAPACITY);
-        let (client, pump) = match settings.protocol {
-            Protocol::V5 => open_v5(settings, sender),
-            Protocol::V311 => open_v311(settings, sender),
+impl<'a> Link<'a> {
+    /// Asks the broker at the other end of `stream` to let us in; waits for its answer up to `limit`.
+    pub(super) async fn open(
+        stream: TcpStream,
+        settings: &'a Settings,
+        will: Option<Will>,
+        limit: Duration,
+    ) -> Result<Self, Lost> {
+        let mut link = Self {
+            settings,
+            stream,
+            inbox: BytesMut::new(),
+            outbox: packets::connect(settings, will).map_err(Lost::Other)?,
+            limits: Limits::default(),
+            silence: settings.keep_alive,
+            said: Instant::now(),
+            asked: None,
+            questions: 0,
+            last_id: 0,
         };
-        Self { client, events, pump }
+        match timeout(limit, link.shake_hands()).await {
+            Ok(limits) => link.limits = limits?,
+            Err(_) => return Err(Lost::Other(explain::silent(settings, limit.as_secs()))),
+        }
+        if let Some(will) = will {
+            // A broker of 3.1.1 tells its limits in no other way.
+            link.limits.acknowledges &= will.acknowledged;
+            link.limits.retains &= will.retained;
+        }
+        if let Some(seconds) = link.limits.keep_alive.filter(|seconds| *seconds > 0) {
+            link.silence = Duration::from_secs(seconds.into());
+        }
+        // Before the time is over: the question needs time to arrive.
+        link.silence = link.silence * 3 / 4;
+        Ok(link)
     }
 
-    /// Gives a message to the connection.
-    pub(super) fn publish(&self, message: &Message) -> Result<Acknowledgement, String> {
-        let (topic, payload) = (message.topic.clone(), message.payload.clone());
-        match &self.client {
-            Client::V5 { client, expiry } => {
-                let retain = message.kind == Kind::Retained;
-                let properties = mqtt5::mqttbytes::v5::PublishProperties {
-                    payload_format_indicator: Some(1),
-                    message_expiry_interval: (!retain).then_some(*expiry),
-                    content_type: Some("application/json".to_owned()).filter(|_| payload.starts_with(b"{")),
-                    ..Default::default()
-                };
-                let options = match message.kind {
-                    Kind::Passing => mqtt5::PublishOptions::at_most_once(),
-                    Kind::Retained | Kind::Window => mqtt5::PublishOptions::at_least_once(),
-                };
-                let options = options.retain(retain).properties(properties);
-                let notice = client
-                    .try_publish_tracked(topic, payload, options)
-                    .map_err(|e| e.to_string())?;
-                Ok(Box::pin(async move { notice.wait_async().await.is_ok() }))
+    async fn shake_hands(&mut self) -> Result<Limits, Lost> {
+        self.flush().await?;
+        let mut first = Vec::new();
+        loop {
+            let count = self.stream.read_buf(&mut self.inbox).await.unwrap_or(0);
+            let new = self.inbox.len() - count..;
+            first.extend_from_slice(&self.inbox[new]);
+            // Some say what they are in more than one piece.
+            let whole = count == 0 || first.len() >= 4;
+            if whole && let Some(why) = explain::stranger(&first, self.settings) {
+                return Err(Lost::Other(why));
             }
-            Client::V311(client) => {
-                let options = match message.kind {
-                    Kind::Passing => mqtt311::PublishOptions::at_most_once(),
-                    Kind::Retained | Kind::Window => mqtt311::PublishOptions::at_least_once(),
-                };
-                let options = options.retain(message.kind == Kind::Retained);
-                let notice = client
-                    .try_publish_tracked(topic, payload, options)
-                    .map_err(|e| e.to_string())?;
-                Ok(Box::pin(async move { notice.wait_async().await.is_ok() }))
+            match packets::read(self.settings.protocol, &mut self.inbox) {
+                Ok(Some(Reply::Accepted(limits))) => return Ok(limits),
+                Ok(Some(Reply::Refused(notice))) => return Err(Lost::Refused(notice)),
+                Ok(Some(Reply::Goodbye(notice))) => return Err(Lost::Goodbye(notice)),
+                Ok(Some(_)) => {
+                    return Err(Lost::Other(
+                        "it answers with something else than it was asked for".to_owned(),
+                    ));
+                }
+                Ok(None) if count == 0 => return Err(Lost::ShutOut),
+                Ok(None) => {}
+                Err(error) => return Err(self.garbled(&error)),
             }
         }
     }
 
-    /// Says goodbye, so that the broker does not publish the last will.
-    pub(super) fn disconnect(&self) {
-        // If the request finds no room, the connection is gone anyway.
-        let _ = match &self.client {
-            Client::V5 { client, .. } => client.try_disconnect().map_err(|e| e.to_string()),
-            Client::V311(client) => client.try_disconnect().map_err(|e| e.to_string()),
+    /// Sends a message, which is worth something for as long as is `left`, and waits for its answer. What is not acknowledged (QoS 0) is followed by a question whether the
+    /// broker is there: it reads in order, so its answer says that it has had the message.
+    pub(super) async fn publish(
+        &mut self,
+        topic: &str,
+        payload: Vec<u8>,
+        kind: Kind,
+        left: Option<Duration>,
+    ) -> Result<Answer, Lost> {
+        let acknowledged = kind != Kind::Passing && self.limits.acknowledges;
+        let id = acknowledged.then(|| {
+            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+            self.last_id
+        });
+        let message = Outgoing {
+            topic: topic.to_owned(),
+            payload,
+            id,
+            retain: kind == Kind::Retained && self.limits.retains,
+            expiry: left.map(|left| u32::try_from(left.as_secs().max(1)).unwrap_or(u32::MAX)),
         };
+        let packet = packets::publish(self.settings.protocol, &message).map_err(Lost::Other)?;
+        if let Some(longest) = self.limits.longest
+            && packet.len() > longest as usize
+        {
+            return Ok(Answer::Refused(Notice {
+                code: TOO_LARGE,
+                words: Some(format!(
+                    "it has {} bytes, and the broker takes {longest}",
+                    packet.len()
+                )),
+                server: None,
+            }));
+        }
+        self.say(&packet);
+        if id.is_none() {
+            self.ask()?;
+        }
+        let answer = timeout(ANSWER, async {
+            loop {
+                match self.hear().await? {
+                    Reply::Acknowledged { id: of, notice } if Some(of) == id => {
+                        return Ok(match notice.code {
+                            SUCCESS | NO_SUBSCRIBERS => Answer::Taken,
+                            _ => Answer::Refused(notice),
+                        });
+                    }
+                    Reply::Pong if id.is_none() && self.questions == 0 => return Ok(Answer::Taken),
+                    // An answer to something that we did not send.
+                    _ => {}
+                }
+            }
+        });
+        answer.await.unwrap_or(Err(Lost::Unanswered))
     }
-}
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.pump.abort();
-    }
-}
-
-/// Keeps a client library going and hands on what it tells, up to the connection's end.
-async fn pump(sender: Sender<LinkEvent>, mut next: impl AsyncFnMut() -> Option<LinkEvent>) {
-    loop {
-        let Some(event) = next().await else { continue };
-        let last = !matches!(event, LinkEvent::Connected);
-        if sender.send(event).await.is_err() || last {
-            break;
+    /// Keeps the connection alive until it ends. May be dropped at any time.
+    pub(super) async fn idle(&mut self) -> Lost {
+        loop {
+            if let Err(lost) = self.hear().await {
+                return lost;
+            }
         }
     }
-}
 
-fn seconds(duration: std::time::Duration) -> u32 {
-    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
-}
-
-fn open_v5(settings: &Settings, sender: Sender<LinkEvent>) -> (Client, JoinHandle<()>) {
-    use mqtt5::mqttbytes::v5::{LastWill, LastWillProperties, Packet};
-    use mqtt5::{Event, Outgoing};
-    let mut options = mqtt5::MqttOptions::new(
-        &settings.client_id,
-        mqtt5::Broker::tcp(&settings.host, settings.port),
-    );
-    options.set_keep_alive(u16::try_from(settings.keep_alive.as_secs()).unwrap_or(u16::MAX));
-    options.set_clean_start(true);
-    if let Some(username) = &settings.username {
-        let password = settings
-            .password
-            .as_ref()
-            .map(|p| p.reveal().to_owned())
-            .unwrap_or_default();
-        options.set_credentials(username, password);
+    /// Disconnects, so that the last will does not come.
+    pub(super) async fn close(mut self) {
+        let Ok(packet) = packets::disconnect(self.settings.protocol) else {
+            return;
+        };
+        self.say(&packet);
+        let _ = timeout(GOODBYE, async {
+            self.flush().await?;
+            let _ = self.stream.shutdown().await;
+            // What comes now can only be the end.
+            while self
+                .stream
+                .read_buf(&mut self.inbox)
+                .await
+                .is_ok_and(|count| count > 0)
+            {
+                self.inbox.clear();
+            }
+            Ok::<_, Lost>(())
+        })
+        .await;
     }
-    let delay = LastWillProperties {
-        delay_interval: Some(WILL_DELAY),
-        payload_format_indicator: Some(1),
-        message_expiry_interval: None,
-        content_type: None,
-        response_topic: None,
-        correlation_data: None,
-        user_properties: Vec::new(),
-    };
-    let will = Status::Offline.word();
-    let qos = mqtt5::mqttbytes::QoS::AtLeastOnce;
-    options.set_last_will(LastWill::new(
-        settings.status_topic(),
-        will,
-        qos,
-        true,
-        Some(delay),
-    ));
-    // The delay counts within the session's life, so the session must live a little longer.
-    options.set_session_expiry_interval(Some(WILL_DELAY * 2));
-    let (client, mut events) = mqtt5::AsyncClient::builder(options).capacity(CAPACITY).build();
-    let pump = tokio::spawn(pump(sender, async move || match events.poll().await {
-        Ok(Event::Incoming(Packet::ConnAck(_))) => Some(LinkEvent::Connected),
-        Ok(Event::Incoming(Packet::Disconnect(goodbye))) => {
-            let words = goodbye
-                .properties
-                .as_ref()
-                .and_then(|p| p.reason_string.as_deref());
-            Some(LinkEvent::Lost(explain_disconnect(goodbye.reason_code, words)))
-        }
-        Ok(Event::Outgoing(Outgoing::Disconnect)) => Some(LinkEvent::Closed),
-        Ok(_) => None,
-        Err(error) => Some(LinkEvent::Lost(explain_v5(&error))),
-    }));
-    (
-        Client::V5 {
-            client,
-            expiry: seconds(settings.message_expiry),
-        },
-        pump,
-    )
-}
 
-fn open_v311(settings: &Settings, sender: Sender<LinkEvent>) -> (Client, JoinHandle<()>) {
-    use mqtt311::{Event, LastWill, Outgoing, Packet};
-    let mut options = mqtt311::MqttOptions::new(
-        &settings.client_id,
-        mqtt311::Broker::tcp(&settings.host, settings.port),
-    );
-    options.set_keep_alive(u16::try_from(settings.keep_alive.as_secs()).unwrap_or(u16::MAX));
-    options.set_clean_session(true);
-    if let Some(username) = &settings.username {
-        let password = settings
-            .password
-            .as_ref()
-            .map(|p| p.reveal().to_owned())
-            .unwrap_or_default();
-        options.set_credentials(username, password);
-    }
-    let will = Status::Offline.word();
-    options.set_last_will(LastWill::new(
-        settings.status_topic(),
-        will,
-        mqtt311::QoS::AtLeastOnce,
-        true,
-    ));
-    let (client, mut events) = mqtt311::AsyncClient::builder(options).capacity(CAPACITY).build();
-    let pump = tokio::spawn(pump(sender, async move || match events.poll().await {
-        Ok(Event::Incoming(Packet::ConnAck(_))) => Some(LinkEvent::Connected),
-        Ok(Event::Outgoing(Outgoing::Disconnect)) => Some(LinkEvent::Closed),
-        Ok(_) => None,
-        Err(error) => Some(LinkEvent::Lost(explain_v311(&error))),
-    }));
-    (Client::V311(client), pump)
-}
-
-const WRONG_PASSWORD: &str =
-    "it refuses user name or password; check [mqtt] username and the file named by password_file";
-const NOT_ALLOWED: &str =
-    "it does not allow this client to connect; check [mqtt] username and the broker's access rules";
-const TAKEN_OVER: &str = "another client connected with the same client id (a cloned SD card?); give each device its own [mqtt] client_id";
-const OTHER_VERSION: &str = "it does not speak this version of MQTT; set [mqtt] protocol = \"3.1.1\"";
-const CLOSED: &str = "it closed the connection without a word; if this goes on, another client may use the same client id, so give each device its own [mqtt] client_id";
-const BAD_ID: &str = "it does not accept the client id; set [mqtt] client_id to letters and digits";
-
-fn explain_v5(error: &mqtt5::ConnectionError) -> String {
-    use mqtt5::mqttbytes::v5::ConnectReturnCode as Code;
-    use mqtt5::{ConnectionError, StateError};
-    match error {
-        ConnectionError::ConnectionRefused(code)
-        | ConnectionError::MqttState(StateError::ConnFail { reason: code }) => match code {
-            Code::BadUserNamePassword => WRONG_PASSWORD.to_owned(),
-            Code::NotAuthorized | Code::Banned => NOT_ALLOWED.to_owned(),
-            Code::RefusedProtocolVersion | Code::UnsupportedProtocolVersion => OTHER_VERSION.to_owned(),
-            Code::BadClientId | Code::ClientIdentifierNotValid => BAD_ID.to_owned(),
-            other => format!("it refuses the connection ({other:?})"),
-        },
-        ConnectionError::MqttState(StateError::ServerDisconnect {
-            reason_code,
-            reason_string,
-        }) => explain_disconnect(*reason_code, reason_string.as_deref()),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
-        other => other.to_string(),
-    }
-}
-
-fn explain_disconnect(code: mqtt5::mqttbytes::v5::DisconnectReasonCode, words: Option<&str>) -> String {
-    use mqtt5::mqttbytes::v5::DisconnectReasonCode as Reason;
-    match code {
-        Reason::SessionTakenOver => TAKEN_OVER.to_owned(),
-        Reason::NotAuthorized => NOT_ALLOWED.to_owned(),
-        other => {
-            let words = words.map(|words| format!(": {words}")).unwrap_or_default();
-            format!("it closed the connection ({other:?}{words})")
+    /// The next thing that the broker says, asking it now and then whether it is there.
+    async fn hear(&mut self) -> Result<Reply, Lost> {
+        loop {
+            self.flush().await?;
+            match packets::read(self.settings.protocol, &mut self.inbox) {
+                Ok(Some(Reply::Goodbye(notice))) => return Err(Lost::Goodbye(notice)),
+                Ok(Some(reply)) => {
+                    if reply == Reply::Pong {
+                        self.questions = self.questions.saturating_sub(1);
+                        self.asked.take_if(|_| self.questions == 0);
+                    }
+                    return Ok(reply);
+                }
+                Ok(None) => {}
+                Err(error) => return Err(self.garbled(&error)),
+            }
+            let due = self
+                .asked
+                .map_or(self.said + self.silence, |asked| asked + ANSWER);
+            tokio::select! {
+                read = self.stream.read_buf(&mut self.inbox) => if read.unwrap_or(0) == 0 {
+                    return Err(Lost::Closed);
+                },
+                () = sleep_until(due) => match self.asked {
+                    Some(_) => return Err(Lost::Other("it does not answer any more".to_owned())),
+                    None => self.ask()?,
+                },
+            }
         }
     }
-}
 
-fn explain_v311(error: &mqtt311::ConnectionError) -> String {
-    use mqtt311::{ConnectReturnCode as Code, ConnectionError, StateError};
-    match error {
-        ConnectionError::MqttState(StateError::ConnectionAborted) => CLOSED.to_owned(),
-        ConnectionError::ConnectionRefused(code) => match code {
-            Code::BadUserNamePassword => WRONG_PASSWORD.to_owned(),
-            Code::NotAuthorized => NOT_ALLOWED.to_owned(),
-            Code::BadClientId => BAD_ID.to_owned(),
-            other => format!("it refuses the connection ({other:?})"),
-        },
-        other => other.to_string(),
+    /// Asks the broker whether it is there.
+    fn ask(&mut self) -> Result<(), Lost> {
+        let packet = packets::ping(self.settings.protocol).map_err(Lost::Other)?;
+        self.say(&packet);
+        self.asked.get_or_insert_with(Instant::now);
+        self.questions += 1;
+        Ok(())
+    }
+
+    fn say(&mut self, packet: &[u8]) {
+        self.outbox.extend_from_slice(packet);
+        self.said = Instant::now();
+    }
+
+    /// Sends what is to be said. Dropped in between, it goes on where it was.
+    async fn flush(&mut self) -> Result<(), Lost> {
+        while self.outbox.has_remaining() {
+            match self.stream.write_buf(&mut self.outbox).await {
+                Ok(1..) => {}
+                // What the broker said before it closed the connection says why.
+                Ok(0) | Err(_) => return Err(self.last_words().await),
+            }
+        }
+        Ok(())
+    }
+
+    /// What the broker said last on a connection that takes nothing more.
+    async fn last_words(&mut self) -> Lost {
+        let _ = timeout(GOODBYE, async {
+            while self
+                .stream
+                .read_buf(&mut self.inbox)
+                .await
+                .is_ok_and(|count| count > 0)
+            {}
+        })
+        .await;
+        loop {
+            match packets::read(self.settings.protocol, &mut self.inbox) {
+                Ok(Some(Reply::Goodbye(notice))) => return Lost::Goodbye(notice),
+                Ok(Some(Reply::Refused(notice))) => return Lost::Refused(notice),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return Lost::Closed,
+            }
+        }
+    }
+
+    fn garbled(&self, error: &str) -> Lost {
+        Lost::Other(format!(
+            "what it says is not MQTT ({error}): check that a broker listens on port {}",
+            self.settings.port
+        ))
     }
 }

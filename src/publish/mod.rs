@@ -2,24 +2,36 @@
 //!
 //! The rest of the daemon hands messages to a [`Publisher`] and goes on at once. A thread of its own sends them, one
 //! at a time and in order; a window leaves the [`spool::Spool`] when the broker has acknowledged it, and not before.
+//!
+//! [`client`] connects by [`dial`] and sends what the [`outbox`] gives it over a [`link`], which speaks in [`packets`];
+//! what a broker does not take is judged in [`refusal`], and [`explain`] has the words for connections that fail.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use affect_core::report::Status;
+use affect_core::report::{CameraState, Status, WindowReport};
 use tokio::sync::Notify;
 
+use crate::clock::Clocks;
 use crate::config::{Protocol, Secret};
 use crate::progress::Progress;
 
 pub(crate) mod broker;
 mod client;
+mod dial;
+mod explain;
 mod link;
+mod outbox;
+mod packets;
+mod probe;
+mod refusal;
 mod spool;
 
-use spool::Spool;
+use outbox::Outbox;
+pub(crate) use probe::probe;
 
 /// Where and how to publish.
 #[derive(Debug, Clone)]
@@ -28,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) port: u16,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
+    /// Where the password was read from, for messages.
+    pub(crate) password_file: Option<PathBuf>,
     pub(crate) client_id: String,
     pub(crate) protocol: Protocol,
     pub(crate) keep_alive: Duration,
@@ -37,7 +51,7 @@ pub(crate) struct Settings {
     pub(crate) queue: usize,
     /// The longest wait between two attempts to connect.
     pub(crate) retry_max: Duration,
-    /// How long the broker keeps a window for an absent subscriber (MQTT 5).
+    /// The age at which a window is worth nothing: it is dropped from the queue then, and by the broker (MQTT 5).
     pub(crate) message_expiry: Duration,
 }
 
@@ -47,13 +61,18 @@ impl Settings {
     }
 }
 
+/// What is left at least for the last windows and the goodbye.
+const LEAST: Duration = Duration::from_secs(1);
+
 /// What became of the windows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
     /// Windows that the broker has acknowledged.
     pub(crate) acknowledged: u64,
-    /// Windows dropped because the queue was full.
+    /// Windows dropped because the queue was full, or they were too old.
     pub(crate) dropped: u64,
+    /// Windows that the broker would never have taken, so that they were set aside.
+    pub(crate) refused: u64,
     /// Windows that were still waiting at the end.
     pub(crate) undelivered: u64,
 }
@@ -65,18 +84,85 @@ pub(crate) struct Outlook {
     pub(crate) connected: bool,
     /// Windows that wait for it.
     pub(crate) waiting: u64,
-    /// Windows dropped because the queue was full.
+    /// Windows dropped because the queue was full, or they were too old.
     pub(crate) dropped: u64,
+    /// Windows that were set aside since it would never have taken them.
+    pub(crate) refused: u64,
+    /// Whether it refuses windows now, so that they wait.
+    pub(crate) refuses: bool,
     /// Windows that it has acknowledged.
     pub(crate) acknowledged: u64,
 }
 
 /// A message on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 struct Message {
     topic: String,
-    payload: Vec<u8>,
+    payload: Payload,
     kind: Kind,
+    /// Tells it from any other.
+    version: u64,
+}
+
+/// What a message says.
+#[derive(Debug, Clone)]
+enum Payload {
+    Bytes(Vec<u8>),
+    /// Written when it goes out, since it may have to be dated anew; with the clocks by which it was dated.
+    Dated(Box<Dated>, Clocks),
+}
+
+/// What has dates.
+#[derive(Debug, Clone)]
+enum Dated {
+    Report(WindowReport),
+    State(CameraState),
+}
+
+impl Payload {
+    /// What has just been dated.
+    fn dated(what: Dated) -> Self {
+        Self::Dated(Box::new(what), Clocks::now())
+    }
+
+    /// Whether the clock was not known when it was dated.
+    fn is_dated_too_early(&self) -> bool {
+        matches!(self, Self::Dated(_, given) if !given.synced)
+    }
+
+    /// How long it has waited.
+    fn age(&self, now: &Clocks) -> Duration {
+        match self {
+            Self::Bytes(_) => Duration::ZERO,
+            Self::Dated(_, given) => now.monotonic.saturating_duration_since(given.monotonic),
+        }
+    }
+
+    /// As it goes out now.
+    fn bytes(&self, now: &Clocks) -> serde_json::Result<Vec<u8>> {
+        let (what, given) = match self {
+            Self::Bytes(bytes) => return Ok(bytes.clone()),
+            Self::Dated(what, given) => (&**what, given),
+        };
+        match what {
+            Dated::Report(report) => match given.mend(&report.start, &report.end, now) {
+                None => serde_json::to_vec(report),
+                Some((start, end)) => serde_json::to_vec(&WindowReport {
+                    start,
+                    end,
+                    clock_synced: true,
+                    ..report.clone()
+                }),
+            },
+            Dated::State(state) => match given.mend(&state.since, &state.since, now) {
+                None => serde_json::to_vec(state),
+                Some((since, _)) => serde_json::to_vec(&CameraState {
+                    since,
+                    ..state.clone()
+                }),
+            },
+        }
+    }
 }
 
 /// How much a message matters.
@@ -102,15 +188,15 @@ struct Shared {
 
 #[derive(Debug)]
 struct State {
-    /// Retained messages by topic, and whether this connection has sent them.
-    retained: BTreeMap<String, (Vec<u8>, bool)>,
-    /// The newest health, if it was not sent yet.
-    passing: Option<Message>,
-    spool: Spool,
+    outbox: Outbox,
     /// Whether a connection stands.
     connected: bool,
+    /// When the daemon was asked to end.
+    asked: Option<Instant>,
     /// When to be done, once stopping.
     deadline: Option<Instant>,
+    /// The last word on the status topic, once stopping.
+    farewell: Option<Status>,
 }
 
 impl Shared {
@@ -120,47 +206,33 @@ impl Shared {
     }
 }
 
-impl State {
-    /// What to send next: retained messages first, so that a subscriber knows whose windows it reads; health before
-    /// windows, so that it is fresh even when many wait.
-    fn next(&self) -> Option<Message> {
-        let unsent = self.retained.iter().find(|(_, (_, sent))| !sent);
-        let retained = unsent.map(|(topic, (payload, _))| Message {
-            topic: topic.clone(),
-            payload: payload.clone(),
-            kind: Kind::Retained,
-        });
-        retained
-            .or_else(|| self.passing.clone())
-            .or_else(|| self.spool.first().cloned())
-    }
-
-    /// The broker has acknowledged a message.
-    fn acknowledged(&mut self, message: &Message) {
-        match message.kind {
-            Kind::Retained => {
-                if let Some((payload, sent)) = self.retained.get_mut(&message.topic) {
-                    // It may have changed while it was on its way.
-                    *sent = *payload == message.payload;
-                }
-            }
-            Kind::Window => self.spool.acknowledge(message),
-            Kind::Passing => {
-                self.passing.take_if(|passing| passing == message);
-            }
+impl Shared {
+    /// Notes when the daemon is asked to end; when publishing has to be over, once that is known.
+    fn look_for_stop(&self) -> Option<Instant> {
+        let mut state = self.lock();
+        if self.progress.stop().load(Ordering::Relaxed) {
+            state.asked.get_or_insert_with(Instant::now);
         }
-    }
-
-    fn retain(&mut self, topic: String, payload: Vec<u8>) {
-        self.retained.insert(topic, (payload, false));
-    }
-
-    /// A new connection: retained messages go out again, since the broker may have lost them.
-    fn begin_connection(&mut self) {
-        self.retained.values_mut().for_each(|(_, sent)| *sent = false);
-        self.connected = true;
+        state.deadline
     }
 }
+
+impl State {
+    fn begin_connection(&mut self) {
+        self.outbox.begin_connection();
+        self.connected = true;
+    }
+
+    fn end_connection(&mut self) {
+        self.outbox.end_connection();
+        self.connected = false;
+    }
+}
+
+/// The publishing thread has died of a fault of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("The publishing thread has died; please report what the log says before this.")]
+pub(crate) struct Died;
 
 /// The daemon's side.
 #[derive(Debug)]
@@ -174,46 +246,65 @@ impl Publisher {
     /// Starts the publishing thread, which connects and keeps connecting. `info` is the payload of `<base>/info`.
     pub(crate) fn start(settings: Settings, info: Vec<u8>, progress: Arc<Progress>) -> std::io::Result<Self> {
         let base = settings.base.clone();
-        let mut state = State {
-            retained: BTreeMap::new(),
-            passing: None,
-            spool: Spool::new(settings.queue),
-            connected: false,
-            deadline: None,
-        };
-        state.retain(settings.status_topic(), Status::Online.word().into());
-        state.retain(format!("{base}/info"), info);
-        let shared = Arc::new(Shared {
-            state: Mutex::new(state),
-            changed: Notify::new(),
-            progress,
-        });
+        let mut outbox = Outbox::new(settings.queue, settings.retry_max);
+        outbox.retain(
+            settings.status_topic(),
+            Payload::Bytes(Status::Online.word().into()),
+        );
+        outbox.retain(format!("{base}/info"), Payload::Bytes(info));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        Self::spawn(base, outbox, progress, move |shared| {
+            runtime.block_on(client::publish_loop(&settings, shared));
+        })
+    }
+
+    /// Runs `publish` in a thread. If that ends before anybody asked it to, the daemon ends.
+    fn spawn(
+        base: String,
+        outbox: Outbox,
+        progress: Arc<Progress>,
+        publish: impl FnOnce(&Shared) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                outbox,
+                connected: false,
+                asked: None,
+                deadline: None,
+                farewell: None,
+            }),
+            changed: Notify::new(),
+            progress,
+        });
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("publish".to_owned())
-            .spawn(move || runtime.block_on(client::publish_loop(&settings, &theirs)))?;
+            .spawn(move || {
+                let _ended = EndsTheRun(&theirs.progress);
+                publish(&theirs);
+            })?;
         Ok(Self { shared, base, thread })
     }
 
-    /// Queues a window report. Returns at once; if the queue is full, the oldest window goes.
-    pub(crate) fn window(&self, camera: &str, payload: Vec<u8>) {
+    /// Queues a window report that has just been dated. Returns at once; if the queue is full, the oldest window goes.
+    pub(crate) fn window(&self, camera: &str, report: WindowReport) {
         let topic = format!("{}/{camera}/window", self.base);
-        self.shared.lock().spool.push(Message {
-            topic,
-            payload,
-            kind: Kind::Window,
-        });
+        self.shared
+            .lock()
+            .outbox
+            .window(topic, Payload::dated(Dated::Report(report)));
         self.shared.changed.notify_one();
     }
 
-    /// Publishes the last report with numbers, retained, for whoever subscribes later.
-    pub(crate) fn latest(&self, camera: &str, payload: Vec<u8>) {
+    /// Publishes the last report with numbers, which has just been dated, retained, for whoever subscribes later.
+    pub(crate) fn latest(&self, camera: &str, report: WindowReport) {
+        let topic = format!("{}/{camera}/latest", self.base);
         self.shared
             .lock()
-            .retain(format!("{}/{camera}/latest", self.base), payload);
+            .outbox
+            .retain(topic, Payload::dated(Dated::Report(report)));
         self.shared.changed.notify_one();
     }
 
@@ -221,11 +312,9 @@ impl Publisher {
     pub(crate) fn health(&self, payload: Vec<u8>) {
         let topic = format!("{}/health", self.base);
         let mut state = self.shared.lock();
-        state.passing = state.connected.then_some(Message {
-            topic,
-            payload,
-            kind: Kind::Passing,
-        });
+        if state.connected {
+            state.outbox.pass(topic, Payload::Bytes(payload));
+        }
         drop(state);
         self.shared.changed.notify_one();
     }
@@ -233,30 +322,52 @@ impl Publisher {
     /// What publishing looks like now.
     pub(crate) fn outlook(&self) -> Outlook {
         let state = self.shared.lock();
-        let summary = state.spool.summary();
+        let summary = state.outbox.summary();
         Outlook {
             connected: state.connected,
             waiting: summary.undelivered,
             dropped: summary.dropped,
+            refused: summary.refused,
+            refuses: state.outbox.windows_are_refused(),
             acknowledged: summary.acknowledged,
         }
     }
 
-    /// Publishes a camera's state, retained, now and after every reconnection.
-    pub(crate) fn camera_state(&self, camera: &str, payload: Vec<u8>) {
-        self.shared
-            .lock()
-            .retain(format!("{}/{camera}/state", self.base), payload);
+    /// Publishes a camera's state, which has just been dated, retained, now and after every reconnection.
+    pub(crate) fn camera_state(&self, camera: &str, state: CameraState) {
+        let topic = format!("{}/{camera}/state", self.base);
+        let payload = Payload::dated(Dated::State(state));
+        self.shared.lock().outbox.retain(topic, payload);
         self.shared.changed.notify_one();
     }
 
-    /// Sends what is queued, says `stopped`, and ends; takes no longer than `patience`.
-    pub(crate) fn stop(self, patience: Duration) -> Summary {
-        self.shared.lock().deadline = Some(Instant::now() + patience);
-        self.shared.changed.notify_one();
-        if self.thread.join().is_err() {
-            log::error!("The publishing thread has panicked.");
+    /// Sends what is queued, says `farewell` as the last status, and ends; `patience` after the daemon was asked to end at
+    /// the latest, whatever was done since, but a second is always left.
+    ///
+    /// # Errors
+    /// [`Died`] if the thread has ended by itself.
+    pub(crate) fn stop(self, farewell: Status, patience: Duration) -> Result<Summary, Died> {
+        {
+            let mut state = self.shared.lock();
+            let now = Instant::now();
+            state.deadline = Some((state.asked.unwrap_or(now) + patience).max(now + LEAST));
+            state.farewell = Some(farewell);
         }
-        self.shared.lock().spool.summary()
+        self.shared.changed.notify_one();
+        let ended = self.thread.join();
+        let summary = self.shared.lock().outbox.summary();
+        ended.map(|()| summary).map_err(|_| Died)
     }
 }
+
+/// Ends the daemon's run when it is dropped: without its publisher there is nothing to run for.
+struct EndsTheRun<'a>(&'a Progress);
+
+impl Drop for EndsTheRun<'_> {
+    fn drop(&mut self) {
+        self.0.stop().store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,7 @@ for arch in "$@"; do
         # One test compiles a delegate in C.
         export AFFECTD_CC=$gnu-gcc
         cargo test --target "$target" --target-dir target/arm/build \
-            --package affect-core --package affect-tflite --package affect-vision --lib --tests -- "${skip[@]}"
+            --package affect-clock --package affect-core --package affect-tflite --package affect-vision --lib --tests -- "${skip[@]}"
     ) 2>&1 | tee "target/arm/tests-$arch.log" | grep -E '^(test result|test .*FAILED|error|---- )|panicked' || true
     sum() { grep -E '^test result:' "target/arm/tests-$arch.log" | grep -oE "[0-9]+ $1" | awk '{ n += $1 } END { print n + 0 }'; }
     if grep -q '^test result: FAILED\|^error' "target/arm/tests-$arch.log" || [[ $(sum passed) -eq 0 ]]; then

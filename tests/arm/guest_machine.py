@@ -112,7 +112,7 @@ port = {os.environ["PORT"]}
 # The broker lives in the time of the machine outside, which may pass much faster.
 keep_alive = "1h"
 [status]
-health_interval = "5s"
+health_interval = "10s"
 [log]
 level = "debug"
 {tables}
@@ -131,7 +131,7 @@ level = "debug"
 
     def windows(self, people):
         """Windows with at least so many people."""
-        return [w for w in self.messages("window") if w.get("people") and w["people"]["distinct"] >= people]
+        return [w for w in self.messages("window") if w.get("people") and w["people"]["peak"] >= people]
 
     def comes_to(self, state, seconds, after=0):
         """Waits for a state among the messages from number `after` on; gives the message and the seconds."""

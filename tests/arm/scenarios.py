@@ -33,7 +33,7 @@ def cameras_are_there():
 def replay():
     """A part of the clip as a file: no camera in between."""
     reports = [line for line in sh(PROGRAM, "replay", SHORT, "--fps", "2").splitlines() if line.startswith("{")]
-    people = [int(n) for n in re.findall(r'"distinct":(\d+)', "\n".join(reports))]
+    people = [int(n) for n in re.findall(r'"peak":(\d+)', "\n".join(reports))]
     check(people and max(people) >= 5, f"replay saw {people} people")
     return f"{len(reports)} windows, {max(people)} people"
 
@@ -50,7 +50,7 @@ def camera_to_broker():
     with feed(10), Daemon(FACES) as daemon:
         windows, took = until(lambda: daemon.windows(5)[1:], 240, "two windows of five people on the host's broker")
         opened = re.search(r"` gives (?!only)(.*)\.$", daemon.said(), re.M)
-    counts = [w["people"]["distinct"] for w in daemon.windows(5)]
+    counts = [w["people"]["peak"] for w in daemon.windows(5)]
     return f"opened as {opened[1] if opened else '?'}; windows of {counts} people, the first two after {took:.0f} s"
 
 

@@ -62,7 +62,7 @@ password_file = "/run/credentials/affectd.service/affectd.mqtt-password"
 # The broker lives in the time of the machine outside, which may pass much faster.
 keep_alive = "1h"
 [status]
-health_interval = "5s"
+health_interval = "10s"
 TOML
 put 644 /etc/systemd/system/affectd.service.d/test.conf <<<$'[Service]\nWatchdogSec=15\nRestartSec=1'
 install -D -m 755 -t "$root/usr/local/lib" tests/arm/unit/{pins,checks}.sh tests/hold_thread.py

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -52,6 +53,7 @@ pub fn clip_config(port: u16, more: &str) -> String {
         r#"config_version = 1
 [deployment]
 site = "test"
+room = "{}"
 device = "unit"
 place = "other"
 purpose = "End-to-end tests of affectd"
@@ -68,8 +70,15 @@ port = {port}
 retry_max = "1s"
 {more}
 "#,
+        unique_room(),
         root().join("tests/data/clip.mjpeg").display()
     )
+}
+
+/// A room of its own for every daemon: two that look at the same one are refused.
+fn unique_room() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("r{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// A process that is killed when the test is over, and whose standard error is kept.
@@ -172,7 +181,13 @@ impl Daemon {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("affectd.toml");
         std::fs::write(&path, config).unwrap();
-        let process = Process::start(affectd().arg("run").arg("-c").arg(&path));
+        let process = Process::start(
+            affectd()
+                .arg("run")
+                .arg("-c")
+                .arg(&path)
+                .env("STATE_DIRECTORY", folder.path()),
+        );
         Self {
             process,
             _folder: folder,
@@ -222,6 +237,17 @@ impl Mosquitto {
             process: None,
             folder,
         }
+    }
+
+    /// Adds lines to its configuration.
+    pub fn configure(&self, lines: &str) {
+        let text = std::fs::read_to_string(&self.config).unwrap();
+        std::fs::write(&self.config, text + lines).unwrap();
+    }
+
+    /// Makes it read its configuration and access rules again.
+    pub fn reload(&self) {
+        self.process.as_ref().unwrap().signal("-HUP");
     }
 
     pub fn started() -> Self {

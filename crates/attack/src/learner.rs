@@ -166,11 +166,12 @@ fn inverse_of_factor(covariance: &[Vec<f64>]) -> Vec<Vec<f64>> {
         }
     }
     let mut inverse = vec![vec![0.0; width]; width];
-    for column in 0..width {
-        for row in column..width {
+    for (row, factors) in factor.iter().enumerate() {
+        let (above, own) = inverse.split_at_mut(row);
+        for (column, value) in own[0].iter_mut().enumerate().take(row + 1) {
             let unit = f64::from(u8::from(row == column));
-            let dot: f64 = (column..row).map(|k| factor[row][k] * inverse[k][column]).sum();
-            inverse[row][column] = (unit - dot) / factor[row][row];
+            let dot: f64 = (column..row).map(|k| factors[k] * above[k][column]).sum();
+            *value = (unit - dot) / factors[row];
         }
     }
     for (row, inverse) in inverse.iter_mut().enumerate() {

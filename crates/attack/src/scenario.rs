@@ -27,6 +27,8 @@ pub(crate) enum Scenario {
     Pause,
     Restart,
     HoldEnds,
+    HoldEndsQuarterChanged,
+    HoldEndsHalfChanged,
     OneWalks,
     Portraits,
     UncertainFace,
@@ -86,7 +88,9 @@ impl Scenario {
             Self::FourFollow => "the victim leaves, and four others a window later",
             Self::Pause => "the victim leaves during a pause",
             Self::Restart => "the victim leaves during a restart",
-            Self::HoldEnds => "the victim leaves, and ten minutes go by",
+            Self::HoldEnds => "the victim leaves, the hold ends, and nobody's mood has changed",
+            Self::HoldEndsQuarterChanged => "the same, and a quarter of the moods have changed",
+            Self::HoldEndsHalfChanged => "the same, and half of the moods have changed",
             Self::OneWalks => "the victim is alone and walks: six tracks",
             Self::Portraits => "the victim stands among five portraits",
             Self::UncertainFace => {
@@ -316,14 +320,19 @@ impl Play<'_> {
                 rest.iter().for_each(|person| self.scene.breaks(*person));
                 self.stay(false, rest, t);
             }
-            Scenario::HoldEnds => {
+            Scenario::HoldEnds | Scenario::HoldEndsQuarterChanged | Scenario::HoldEndsHalfChanged => {
+                let changed = match scenario {
+                    Scenario::HoldEnds => 0.0,
+                    Scenario::HoldEndsQuarterChanged => 0.25,
+                    _ => 0.5,
+                };
                 self.stay(true, group, t);
-                self.change(false, group, &[0], &[], 1);
-                // Moods may change meanwhile: as many as `t` hundredths of them.
-                for _ in 0..40 {
+                self.change(false, group, &[0], &[], 0);
+                for _ in 0..39 {
                     self.scene.window(&Self::all(rest));
                 }
-                self.note(false, true);
+                self.scene.change_moods(rest, changed);
+                self.stay(false, rest, 1);
             }
             Scenario::OneWalks => {
                 for _ in 0..t {

@@ -7,6 +7,7 @@ use affect_core::gate::{Gate, GateSettings, Origin, Rule, SILENCE, Verdict};
 use affect_core::geometry::Rect;
 use affect_core::tracker::TrackId;
 use affect_core::window::{FrameFaces, Reading, SeenFace, Span};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::people::{Moods, Scores};
@@ -133,6 +134,16 @@ impl<'a> Scene<'a> {
         for person in &mut self.people {
             person.scores = self.moods.scores(person.usual, self.random);
         }
+    }
+
+    /// Some people's usual moods become others.
+    pub(crate) fn change_moods(&mut self, people: &[usize], part: f64) {
+        for person in people {
+            if self.random.random::<f64>() < part {
+                self.people[*person].usual = self.moods.usual(self.random);
+            }
+        }
+        self.new_moods();
     }
 
     /// A window in which these people are there.

@@ -74,6 +74,13 @@ impl Trial {
         features
     }
 
+    /// The attacker does not know the first of the faces that he knew: the same people otherwise.
+    pub(crate) fn forget_a_face(&mut self) {
+        for faces in self.known.iter_mut().flatten() {
+            faces.remove(0);
+        }
+    }
+
     fn add_known(&self, features: &mut Vec<f64>) {
         for windows in &self.known {
             let faces: Vec<Vec<f64>> = windows

@@ -102,8 +102,10 @@ pub struct BoardHealth {
 pub struct SpoolHealth {
     /// Windows that wait for the broker.
     pub waiting: u64,
-    /// Windows that were dropped because too many waited.
+    /// Windows that were dropped because too many waited, or they were too old.
     pub dropped: u64,
+    /// Windows that were set aside because the broker would never have taken them.
+    pub refused: u64,
     /// Windows that the broker has acknowledged.
     pub acknowledged: u64,
 }

@@ -302,6 +302,8 @@ pub enum CameraStateWord {
     Denied,
     /// Stopped on purpose.
     Paused,
+    /// The daemon ended cleanly and looks at nothing.
+    Stopped,
 }
 
 /// What the device is: topic `<base>/info`, retained.

@@ -63,7 +63,8 @@ pub(crate) struct Mqtt {
     #[serde(with = "duration::text")]
     #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub(crate) retry_max: Duration,
-    /// Age at which a report that nobody has fetched yet is worthless. The broker drops it then (MQTT 5 only).
+    /// Age at which a report that nobody has fetched yet is worthless. It is dropped then from the queue, and by the broker
+    /// (MQTT 5 only).
     #[serde(with = "duration::text")]
     #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "720h"))]
     pub(crate) message_expiry: Duration,
@@ -95,7 +96,7 @@ pub(crate) enum Protocol {
     #[default]
     #[serde(rename = "5")]
     V5,
-    /// for older brokers: no message expiry
+    /// for older brokers: no message expiry, and no word of messages that access rules drop
     #[serde(rename = "3.1.1")]
     V311,
 }

@@ -1,0 +1,94 @@
+//! Packets as brokers send them, byte by byte.
+
+use super::*;
+
+fn replies(protocol: Protocol, bytes: &[u8]) -> Result<Option<Reply>, String> {
+    read(protocol, &mut BytesMut::from(bytes))
+}
+
+#[test]
+fn limits_are_read_and_none_is_the_default() {
+    let accepted = b"\x20\x03\0\0\0";
+    assert_eq!(
+        replies(Protocol::V5, accepted),
+        Ok(Some(Reply::Accepted(Limits::default())))
+    );
+    let limited = b"\x20\x15\x00\x00\x12\x27\0\0\x02\x58\x24\0\x25\0\x13\0\x0a\x12\0\x03abc";
+    assert_eq!(
+        replies(Protocol::V5, limited),
+        Ok(Some(Reply::Accepted(Limits {
+            longest: Some(600),
+            acknowledges: false,
+            retains: false,
+            keep_alive: Some(10),
+            client_id: Some("abc".to_owned()),
+        })))
+    );
+    assert_eq!(
+        replies(Protocol::V311, b"\x20\x02\0\0"),
+        Ok(Some(Reply::Accepted(Limits::default())))
+    );
+}
+
+#[test]
+fn refusals_have_their_code_words_and_server() {
+    let moved = b"\x20\x10\x00\x9d\x0d\x1c\0\x04b:99\x1f\0\x03go\n";
+    assert_eq!(
+        replies(Protocol::V5, moved),
+        Ok(Some(Reply::Refused(Notice {
+            code: 0x9d,
+            words: Some("go".to_owned()),
+            server: Some("b:99".to_owned()),
+        })))
+    );
+    for (code, of_5) in [
+        (1, OTHER_VERSION),
+        (2, BAD_CLIENT_ID),
+        (3, UNAVAILABLE),
+        (4, BAD_PASSWORD),
+        (5, NOT_AUTHORISED),
+    ] {
+        let refused = Reply::Refused(Notice::of(of_5));
+        assert_eq!(
+            replies(Protocol::V311, &[0x20, 2, 0, code]),
+            Ok(Some(refused)),
+            "{code}"
+        );
+    }
+}
+
+#[test]
+fn an_acknowledgement_says_whether_the_message_is_taken() {
+    let notice = |code| Notice::of(code);
+    for (bytes, code) in [
+        (&b"\x40\x02\0\x07"[..], 0),
+        (b"\x40\x03\0\x07\x10", 0x10),
+        (b"\x40\x04\0\x07\x87\0", 0x87),
+    ] {
+        let expected = Reply::Acknowledged {
+            id: 7,
+            notice: notice(code),
+        };
+        assert_eq!(replies(Protocol::V5, bytes), Ok(Some(expected)));
+    }
+}
+
+#[test]
+fn half_a_packet_is_waited_for_and_another_language_is_not() {
+    assert_eq!(replies(Protocol::V5, b"\x20"), Ok(None));
+    assert_eq!(replies(Protocol::V5, b"\x20\x03\0\0"), Ok(None));
+    assert!(
+        replies(Protocol::V5, b"\x15\x03\x03\0\x02\x02\x28").is_err(),
+        "a TLS alert"
+    );
+    assert!(
+        replies(Protocol::V5, b"\x30\xff\xff\x7f").is_err(),
+        "two megabytes"
+    );
+}
+
+#[test]
+fn what_others_wrote_cannot_begin_a_line_of_its_own() {
+    assert_eq!(printable(" a\r\nERROR b\x1b[31m"), "a  ERROR b [31m");
+    assert_eq!(printable(&"x".repeat(1000)).len(), 200);
+}
