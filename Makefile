@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test attack test-systemd cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
+.PHONY: demo test attack test-systemd test-swap test-swap-guest cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB) $(STAMPS)/build-packages
@@ -64,6 +64,16 @@ deny: $(STAMPS)/venv
 	  || if grep -q 'failed to fetch advisory database' $(STAMPS)/advisories.log; \
 	     then echo "deny: advisories NOT CHECKED, their database cannot be fetched from here"; \
 	     else cat $(STAMPS)/advisories.log; exit 1; fi
+
+# Makes the daemon's memory worth swapping, and looks whether it is. Needs root; switches a swap file of its own on and off.
+test-swap: $(LIB)
+	cargo build
+	tests/swap.sh
+
+# The same on a whole emulated PC without memory groups, as a Raspberry Pi is delivered. Needs qemu-system-x86 and busybox-static.
+test-swap-guest: $(LIB)
+	cargo build
+	tests/swap-guest.sh
 
 # Binaries for aarch64 and armv7 in target/arm. See cross/README.md.
 cross:

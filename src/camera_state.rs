@@ -9,6 +9,7 @@ use crate::capture::{CaptureEvent, Change, States};
 use crate::clock::rfc3339;
 use crate::identity::Names;
 use crate::publish::Publisher;
+use crate::redact;
 
 /// The state of one camera.
 pub(crate) struct CameraStates<'a> {
@@ -52,7 +53,11 @@ impl<'a> CameraStates<'a> {
                 log::warn!("Camera `{camera}`: a frame is dropped, because {why}; {count} so far, {more}.");
                 return;
             }
-            CaptureEvent::Trouble(error) => (error.state(), error.kind(), Some(error.to_string())),
+            CaptureEvent::Trouble(error) => (
+                error.state(),
+                error.kind(),
+                Some(redact::line(&error.to_string())),
+            ),
         };
         let Some(change) = self.lock().enter(state, kind, SystemTime::now()) else {
             return;

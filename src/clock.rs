@@ -135,6 +135,17 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_millis(time.max(SystemTime::UNIX_EPOCH)).to_string()
 }
 
+/// A time as people read it: that of the place, with its distance from UTC.
+pub(crate) fn for_people(time: SystemTime) -> String {
+    let zone = jiff::tz::TimeZone::system();
+    in_zone(time, zone)
+}
+
+fn in_zone(time: SystemTime, zone: jiff::tz::TimeZone) -> String {
+    let stamp = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    stamp.to_zoned(zone).strftime("%F %T %:z").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,5 +245,16 @@ mod tests {
         calendar.date(seconds(0), seconds(15), moment(15, began + seconds(15)));
         let slewed = began + seconds(30) + Duration::from_millis(400);
         assert!(calendar.date(seconds(15), seconds(30), moment(30, slewed)).synced);
+    }
+
+    #[test]
+    fn people_read_the_time_of_their_place() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_785_542_400);
+        let zone = |seconds: i32| {
+            jiff::tz::TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).expect("an offset"))
+        };
+        assert_eq!(in_zone(time, zone(0)), "2026-08-01 00:00:00 +00:00");
+        assert_eq!(in_zone(time, zone(7200)), "2026-08-01 02:00:00 +02:00");
+        assert_eq!(in_zone(time, zone(-12600)), "2026-07-31 20:30:00 -03:30");
     }
 }

@@ -12,13 +12,14 @@ use crate::camera_state::CameraStates;
 use crate::capture::{Pace, SourceError};
 use crate::config::Config;
 use crate::delegate::Probation;
+use crate::identity::Nameless;
 use crate::last_report::LastReport;
 use crate::pipeline::{self, Flow};
 use crate::place::{state_dir, state_dir_or_home};
 use crate::progress::Progress;
 use crate::publish::{Died, Publisher, Settings, Summary};
 use crate::room::{Room, RoomError};
-use crate::setup::{Setup, SetupError, device, names, pace, source};
+use crate::setup::{Setup, SetupError, device, device_id, names, pace, source};
 
 /// How long after a stop was asked for publishing may go on. systemd waits six seconds for the whole.
 const GOODBYE: Duration = Duration::from_secs(4);
@@ -37,6 +38,9 @@ pub(crate) enum DaemonError {
         "[camera] source is not set, so there is nothing to look at: give a camera (`affectd cameras` lists them), a folder of pictures, a picture, an .mjpeg or a video file, or a [camera] command."
     )]
     NoSource,
+    /// It would be told apart from no other.
+    #[error(transparent)]
+    Nameless(#[from] Nameless),
     /// Another daemon looks at the same room.
     #[error(transparent)]
     Room(#[from] RoomError),
@@ -85,6 +89,8 @@ pub(crate) fn run(
     mut show: impl FnMut(&WindowReport) + Send,
 ) -> Result<Done, DaemonError> {
     let source = source(&config.camera).ok_or(DaemonError::NoSource)?;
+    let device = device_id(config)?;
+    log::info!("This device is `{}` ({}).", device.name, device.origin);
     let notify = Notify::from_environment();
     notify.status("Starting: models are loaded.");
     let setup = Setup::open(config)?;

@@ -9,7 +9,7 @@ use affect_core::expression::Expression;
 use affect_core::geometry::Rect;
 use affect_core::manifest::Task;
 use affect_core::preprocess::Picture;
-use affect_tflite::{Options, Runtime};
+use affect_tflite::{Options, Runtime, regular};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -17,6 +17,9 @@ use crate::capture::Image;
 use affect_vision::{Classifier, Detector, DetectorSettings, Engine, LoadedModel, hex};
 
 use crate::vision::Decoder;
+
+/// Longest file of a recording that is read, in bytes.
+const LONGEST: u64 = 64 << 20;
 
 #[derive(Debug, Deserialize)]
 struct Recording {
@@ -132,7 +135,7 @@ pub(crate) fn run(
     options: &Options,
 ) -> Result<Vec<Outcome>, GoldenError> {
     let path = model.folder.join(&model.manifest.golden.file);
-    let text = std::fs::read_to_string(&path).map_err(|cause| GoldenError::Unreadable {
+    let text = regular::read_text(&path, LONGEST).map_err(|cause| GoldenError::Unreadable {
         path: path.clone(),
         cause,
     })?;
@@ -170,7 +173,7 @@ pub(crate) fn run(
 
 fn read(folder: &Path, name: &str) -> Result<Image, GoldenError> {
     let path = folder.join(name);
-    match std::fs::read(&path) {
+    match regular::read(&path, LONGEST) {
         Ok(bytes) => Ok(Image::Encoded {
             bytes,
             name: name.to_owned(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use affect_core::health::LatencyBucket;
 
-use crate::progress::Count;
+use crate::count::Count;
 
 /// The upper ends of the buckets in milliseconds; one more bucket has what takes longer.
 const UP_TO_MS: [u64; 11] = [10, 25, 50, 75, 100, 150, 200, 300, 500, 1000, 2000];

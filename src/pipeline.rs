@@ -29,7 +29,7 @@ pub(crate) struct Flow {
     pub(crate) captured: u64,
     /// Frames that vision looked at.
     pub(crate) frames: u64,
-    /// Frames that could not be decoded or looked at.
+    /// Frames that could not be read, decoded or looked at.
     pub(crate) broken: u64,
 }
 
@@ -68,6 +68,10 @@ pub(crate) fn run(
                 let _ended = EndsAll { stop, mailbox };
                 group_loop(&receiver, clock, reporter, progress, publish);
             });
+        if capture.is_err() || group.is_err() {
+            // The system gives no more threads: whoever was started comes to its end.
+            drop(EndsAll { stop, mailbox });
+        }
         vision_loop(&mut vision, mailbox, progress, sender);
         mailbox.close();
         let captured = match capture {
@@ -85,7 +89,7 @@ pub(crate) fn run(
         captured.map(|()| Flow {
             captured: progress.captured.get(),
             frames: progress.looked_at.get(),
-            broken: progress.broken.get(),
+            broken: progress.broken.get() + progress.damaged.get(),
         })
     })
 }
@@ -129,6 +133,7 @@ fn vision_loop(vision: &mut Vision, mailbox: &Mailbox, progress: &Progress, send
         let taken = frame.taken;
         match vision.look(frame) {
             Ok(faces) => {
+                mailbox.judge(Ok(()));
                 let took = taken.elapsed();
                 fails = false;
                 progress.looked_at.add_one();
@@ -140,6 +145,9 @@ fn vision_loop(vision: &mut Vision, mailbox: &Mailbox, progress: &Progress, send
                 }
             }
             Err(error) => {
+                if let FrameError::Decode(error) = &error {
+                    mailbox.judge(Err(error));
+                }
                 fails |= matches!(error, FrameError::Engine(EngineError::Interpreter(_)));
                 progress.broken.add_one();
                 log_now_and_then(progress.broken.get(), &error);

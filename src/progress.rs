@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::count::Count;
 use crate::latency::Latencies;
 
 /// Full frame rate, in thousandths.
@@ -32,28 +33,6 @@ impl Stage {
     }
 }
 
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub(crate) struct Count(AtomicU64);
-
-impl Count {
-    pub(crate) fn add_one(&self) {
-        self.add(1);
-    }
-
-    pub(crate) fn add(&self, more: u64) {
-        self.0.fetch_add(more, Relaxed);
-    }
-
-    pub(crate) fn set(&self, count: u64) {
-        self.0.store(count, Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
 /// Where one run of the daemon stands.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -74,6 +53,8 @@ pub(crate) struct Progress {
     pub(crate) replaced: Count,
     /// Frames that were left out to keep the board cool.
     pub(crate) left_out: Count,
+    /// Frames for which a file that is played in real time was read too slowly.
+    pub(crate) late: Count,
     /// How long the frames of published windows took.
     pub(crate) latency: Latencies,
     paused: AtomicBool,
@@ -100,6 +81,7 @@ impl Progress {
             broken: Count::default(),
             replaced: Count::default(),
             left_out: Count::default(),
+            late: Count::default(),
             latency: Latencies::default(),
             paused: AtomicBool::new(false),
             interruptions: Count::default(),

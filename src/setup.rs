@@ -1,5 +1,6 @@
 //! From the configuration to everything that runs: library, models, vision, reports.
 
+use std::path::Path;
 use std::time::Duration;
 
 use affect_core::expression::Expression;
@@ -7,7 +8,6 @@ use affect_core::gate::{
     COUNTED_FRAMES, COUNTED_TIME, Gate, GateSettings, LEAST_PRESENCE, LONGEST_COVER, LONGEST_GAP,
     MOST_LINKED, Origin, READ_WITHIN, SILENCE,
 };
-use affect_core::geometry::Mask;
 use affect_core::liveness::LIVES_FOR;
 use affect_core::manifest::{Mood, Task};
 use affect_core::report::{
@@ -15,16 +15,19 @@ use affect_core::report::{
 };
 use affect_core::sampling::SamplingSettings;
 use affect_core::tracker::TrackSettings;
-use affect_tflite::{Delegate, Interpreter, Model, Options, Runtime};
+use affect_tflite::Runtime;
 
 use crate::capture::v4l2::{CameraSettings, Wish};
-use crate::capture::{Layout, Output, Pace, PipeSettings, PixelFormat, SourceSettings, is_device};
+use crate::capture::{
+    Layout, Output, Pace, PipeSettings, PixelFormat, SourceSettings, is_device, network_camera,
+};
 use crate::config::{self, Config};
 use crate::delegate::{ChoiceError, Chooser, Failures, Network};
 use crate::group::{GroupSettings, Header, Reporter};
-use crate::identity::{Names, boot_id, device_id, system_random};
+use crate::identity::{DeviceId, Nameless, Names, boot_id, system_random};
 use crate::last_report::LastReport;
 use crate::place::{self, NotFound};
+use crate::redact;
 use crate::vision::{Vision, VisionSettings};
 use affect_vision::{Classifier, Detector, DetectorSettings, LoadedModel, ModelError, OpenError};
 
@@ -118,7 +121,7 @@ impl Setup {
         .map_err(|error| lost(&self.expression, error))?;
         let stills = plays_stills(config);
         let settings = VisionSettings {
-            masks: config.camera.mask.iter().map(mask).collect(),
+            masks: config.camera.mask.iter().map(Into::into).collect(),
             track: TrackSettings {
                 iou: config.detector.track_iou as f32,
                 memory: track_memory(config),
@@ -193,8 +196,8 @@ impl Setup {
             ),
             deployment: DeploymentInfo {
                 place: word(config.deployment.place),
-                purpose: config.deployment.purpose.clone(),
-                controller: config.deployment.controller.clone(),
+                purpose: redact::line(&config.deployment.purpose),
+                controller: redact::line(&config.deployment.controller),
                 basis: word(config.deployment.basis),
             },
         }
@@ -210,9 +213,14 @@ pub(crate) fn names(config: &Config) -> Names {
     }
 }
 
-/// The device's name: configured, or the board's.
+/// What this device is called, and by what.
+pub(crate) fn device_id(config: &Config) -> Result<DeviceId, Nameless> {
+    DeviceId::of(config.deployment.device.as_deref(), Path::new("/"))
+}
+
+/// The device's name: configured, or the board's. Whoever publishes has made sure that there is one.
 pub(crate) fn device(config: &Config) -> String {
-    config.deployment.device.clone().unwrap_or_else(device_id)
+    device_id(config).map_or_else(|_| String::new(), |id| id.name)
 }
 
 /// The configured source; `None` if there is none.
@@ -226,10 +234,21 @@ pub(crate) fn source(camera: &config::Camera) -> Option<SourceSettings> {
         };
         return Some(SourceSettings::Pipe(PipeSettings {
             command: camera.command.clone(),
+            url: camera.address(),
+            input: None,
             output,
             fps,
             frame_timeout,
         }));
+    }
+    if let Some(address) = camera.address() {
+        let size = (camera.width, camera.height);
+        return Some(SourceSettings::Pipe(network_camera(
+            &address,
+            size,
+            fps,
+            frame_timeout,
+        )));
     }
     let path = camera.source.as_deref()?;
     if !is_device(path) {
@@ -240,6 +259,11 @@ pub(crate) fn source(camera: &config::Camera) -> Option<SourceSettings> {
         wish: wish(camera),
         frame_timeout,
     }))
+}
+
+/// Whether frames go through the memory of another program.
+pub(crate) fn runs_command(camera: &config::Camera) -> bool {
+    matches!(source(camera), Some(SourceSettings::Pipe(_)))
 }
 
 /// What is wanted of a V4L2 camera.
@@ -324,16 +348,6 @@ fn privacy_info(config: &Config) -> PrivacyInfo {
     }
 }
 
-fn mask(mask: &config::Mask) -> Mask {
-    Mask {
-        polygon: mask
-            .polygon
-            .iter()
-            .map(|corner| corner.map(|c| c as f32))
-            .collect(),
-    }
-}
-
 fn mood_info(mood: &Mood) -> MoodInfo {
     MoodInfo {
         method: word(mood.method),
@@ -346,22 +360,5 @@ fn word(value: impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
         other => unreachable!("a plain enum is written as a word, not as {other:?}"),
-    }
-}
-
-/// XNNPACK where it runs, and the library's own kernels elsewhere (armv7), which is said.
-pub(crate) fn usual_delegate(runtime: &Runtime, file: &Model) -> Delegate {
-    let options = Options {
-        threads: 1,
-        delegate: Delegate::Xnnpack,
-    };
-    match Interpreter::new(runtime, file, &options) {
-        Ok(_) => Delegate::Xnnpack,
-        Err(error) => {
-            log::warn!(
-                "XNNPACK does not run here, so the library's own kernels do, which are slower: {error}"
-            );
-            Delegate::None
-        }
     }
 }

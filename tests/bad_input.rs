@@ -5,9 +5,8 @@
 mod common;
 
 use std::path::Path;
-use std::process::Command;
 
-use common::{Daemon, affectd, affectd_output, clip_config, free_port, root, stderr, stdout};
+use common::{Daemon, affectd, affectd_output, clip_config, free_port, make_video, root, stderr, stdout};
 
 /// Replays a path; exit code, reports, and what was said.
 fn replay(path: &Path) -> (Option<i32>, Vec<serde_json::Value>, String) {
@@ -125,14 +124,7 @@ fn a_source_that_is_none_says_so() {
 fn a_video_is_read_through_ffmpeg_and_without_it_the_message_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let video = folder.path().join("clip.mp4");
-    let made = Command::new("ffmpeg")
-        .args(["-loglevel", "error", "-r", "4", "-f", "mjpeg", "-i"])
-        .arg(root().join("tests/data/clip.mjpeg"))
-        .args(["-frames:v", "40", "-c:v", "mpeg4", "-q:v", "3"])
-        .arg(&video)
-        .status()
-        .expect("ffmpeg is missing: run `make setup`");
-    assert!(made.success());
+    make_video(&video, &["-frames:v", "40", "-c:v", "mpeg4", "-q:v", "3"]);
     let output = affectd()
         .arg("replay")
         .arg(&video)
@@ -159,7 +151,7 @@ fn a_video_is_read_through_ffmpeg_and_without_it_the_message_says_what_to_do() {
     std::fs::write(&video, "not a video").unwrap();
     let (code, _, said) = replay(&video);
     assert_eq!(code, Some(66));
-    assert!(said.contains("ffmpeg ended with"), "{said}");
+    assert!(said.contains("ffmpeg has ended with"), "{said}");
 }
 
 #[test]
@@ -353,6 +345,26 @@ fn check_finds_what_is_missing() {
     let output = affectd_output(&["run", "-c", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(78));
     assert!(stderr(&output).contains("/nowhere/lib.so"), "{}", stderr(&output));
+}
+
+#[test]
+fn check_looks_at_a_first_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, picture) = (folder.path().join("affectd.toml"), folder.path().join("a.jpg"));
+    let whole = image("five_friends.jpg");
+    std::fs::write(&picture, [&whole[..60_000], &[0xFF, 0xD9]].concat()).unwrap();
+    let clip = root().join("tests/data/clip.mjpeg").display().to_string();
+    std::fs::write(
+        &path,
+        clip_config(1, "").replace(&clip, &picture.display().to_string()),
+    )
+    .unwrap();
+    let output = affectd_output(&["check", "-c", path.to_str().unwrap()]);
+    let said = stdout(&output);
+    assert!(
+        said.contains("error   source: ") && said.contains("is damaged"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -6,7 +6,9 @@ mod common;
 
 use std::process::Stdio;
 
-use common::{Process, Subscriber, affectd, affectd_output, free_port, root, stderr, stdout};
+use common::{
+    Daemon, Process, Subscriber, affectd, affectd_output, clip_config, free_port, root, stderr, stdout,
+};
 
 #[test]
 fn the_benchmark_gives_every_stage_as_json() {
@@ -24,6 +26,12 @@ fn the_benchmark_gives_every_stage_as_json() {
         }
     }
     assert!(report["resident_kib"].as_u64().unwrap() > 1000);
+    // It concludes: no more faces, no more frames.
+    let rates = report["board"]["frames_per_second"].as_array().unwrap();
+    let rates: Vec<f64> = rates.iter().map(|rate| rate["fps"].as_f64().unwrap()).collect();
+    assert!(rates.len() == 3 && rates[0] >= rates[1] && rates[1] >= rates[2] && rates[2] > 0.0);
+    let whole = stages[7]["wall_ms"]["p90"].as_f64().unwrap();
+    assert!((rates[0] - 1000.0 / whole).abs() <= 0.1, "{rates:?}, {whole} ms");
 }
 
 #[test]
@@ -74,4 +82,70 @@ fn an_interrupted_demo_ends_cleanly_with_a_summary() {
     let said = std::fs::read_to_string(out.path()).unwrap();
     assert!(said.contains("mosquitto_sub -h 127.0.0.1"), "{said}");
     assert!(said.trim_end().ends_with("0 undelivered."), "{said}");
+}
+
+#[test]
+fn nothing_is_said_that_is_not_ours() {
+    let picture = root().join("tests/data/images/five_friends.jpg");
+    let output = affectd_output(&["replay", picture.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    // `INFO: Created TensorFlow Lite XNNPACK delegate for CPU.`, as the library writes it by itself.
+    assert!(!stderr(&output).contains("TensorFlow"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_pipe_is_no_file_wherever_one_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&path)
+                .status()
+                .unwrap()
+                .success()
+        );
+        path.display().to_string()
+    };
+    let (config, model, library) = (pipe("a.toml"), pipe("model/model.toml"), pipe("library.so"));
+    let model = model.trim_end_matches("/model.toml");
+    for arguments in [
+        &["check", "-c", &config][..],
+        &["run", "-c", &config],
+        &["config", "--effective", "-c", &config],
+        &["model", model],
+        &["model", "yunet-320", "--runtime", &library],
+    ] {
+        let began = std::time::Instant::now();
+        let mut process = Process::start(affectd().args(arguments));
+        let status = process.wait();
+        assert_eq!(status.code(), Some(78), "{arguments:?}: {}", process.log());
+        assert!(
+            began.elapsed() < std::time::Duration::from_secs(20),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn a_killed_daemon_leaves_no_command_behind() {
+    // Silent, so that no broken pipe ends it.
+    let clip = format!("source = \"{}\"", root().join("tests/data/clip.mjpeg").display());
+    let config = clip_config(free_port(), "")
+        .replace(&clip, "command = [\"sleep\", \"319.5\"]")
+        .replace("length = \"2s\"", "length = \"5s\"");
+    let daemon = Daemon::run(&config);
+    let sleeps = || {
+        let all = std::process::Command::new("ps")
+            .args(["-eo", "args"])
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&all.stdout)
+            .lines()
+            .any(|line| line == "sleep 319.5")
+    };
+    common::wait_until("the command", sleeps, || daemon.process.log());
+    daemon.process.signal("-KILL");
+    common::wait_until("its end", || !sleeps(), || "it lives on".to_owned());
 }

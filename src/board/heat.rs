@@ -31,7 +31,7 @@ const REST: Duration = Duration::from_secs(180);
 const STILL: f64 = 0.7;
 /// Less than this part of the frames is never left.
 const LEAST: f64 = 0.2;
-/// Stands for the temperature of a board that does not tell one, in °C.
+/// Stands for the temperature of a board that has never told one, in °C.
 const UNKNOWN: f64 = 0.0;
 
 /// Decides on the part of the frames that is taken.
@@ -42,6 +42,8 @@ pub(crate) struct Governor {
     rate: f64,
     /// When it was last judged, and the mean temperature then.
     judged: Option<(Duration, f64)>,
+    /// Whether the board has ever told its temperature.
+    has_sensor: bool,
     /// When and at which temperature the rate was last lowered, until it is cool again.
     lowered: Option<(Duration, f64)>,
     /// Since when, and from which temperature, it is cool without a change of the rate.
@@ -55,6 +57,7 @@ impl Governor {
             hot,
             rate: 1.0,
             judged: None,
+            has_sensor: false,
             lowered: None,
             cool: None,
         }
@@ -63,7 +66,13 @@ impl Governor {
     /// The part of the frames to take, 0..1, from the temperature in °C and whether the board slows itself down.
     /// Judges at most once in a [`PERIOD`].
     pub(crate) fn rate(&mut self, now: Duration, celsius: Option<f64>, throttled: bool) -> f64 {
-        let newest = celsius.unwrap_or(UNKNOWN);
+        // A sensor that cannot be read for once says nothing, least of all that it is cold: nothing changes until it can.
+        self.has_sensor |= celsius.is_some();
+        if celsius.is_none() && self.has_sensor && !throttled {
+            return self.rate;
+        }
+        let last = self.judged.map_or(UNKNOWN, |(_, mean)| mean);
+        let newest = celsius.unwrap_or(if self.has_sensor { last } else { UNKNOWN });
         let (mean, rise) = match self.judged {
             Some((when, _)) if now.saturating_sub(when) < PERIOD => return self.rate,
             Some((_, before)) => (before + NEWEST * (newest - before), NEWEST * (newest - before)),
@@ -244,5 +253,44 @@ mod tests {
     fn a_board_without_a_sensor_takes_every_frame() {
         let mut governor = Governor::new(HOT);
         assert!((0..100).all(|n| governor.rate(PERIOD * n, None, false) == 1.0));
+    }
+
+    #[test]
+    fn a_sensor_that_cannot_be_read_for_once_changes_nothing() {
+        // Warm below the limit, and hot: at any rate, and with the sensor lost for one reading in seven, or for long.
+        for celsius in [50.0, 66.0, 73.0, 80.0] {
+            let run = |lost: fn(u32) -> bool| {
+                let mut governor = Governor::new(HOT);
+                let rate = |n: u32, governor: &mut Governor| {
+                    governor.rate(PERIOD * n, (!lost(n)).then_some(celsius), false)
+                };
+                (1..400).map(|n| rate(n, &mut governor)).collect::<Vec<_>>()
+            };
+            let sound = run(|_| false);
+            let holes = run(|n| n % 7 == 3);
+            let falls = |rates: &[f64]| rates.windows(2).filter(|pair| pair[1] < pair[0]).count();
+            let rises = |rates: &[f64]| rates.windows(2).filter(|pair| pair[1] > pair[0]).count();
+            assert_eq!(falls(&holes), falls(&sound), "{celsius} °C");
+            assert_eq!(rises(&holes), rises(&sound), "{celsius} °C");
+            let dead = run(|n| n > 10);
+            assert!(dead[10..].iter().all(|rate| *rate == dead[9]), "{celsius} °C");
+        }
+    }
+
+    #[test]
+    fn a_board_that_slows_itself_down_without_a_readable_sensor_is_believed() {
+        let mut governor = Governor::new(HOT);
+        assert_eq!(governor.rate(PERIOD, Some(60.0), false), 1.0);
+        assert_eq!(governor.rate(PERIOD * 2, None, true), 0.5);
+        assert_eq!(
+            governor.rate(PERIOD * 3, None, false),
+            0.5,
+            "it is not known to be cool"
+        );
+        let readable = governor.rate(PERIOD * 4, Some(60.0), false);
+        assert_eq!(
+            readable, 0.5,
+            "a temperature that is read again is no sudden heat"
+        );
     }
 }

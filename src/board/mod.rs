@@ -55,6 +55,8 @@ pub(crate) struct Board {
     panel: Option<Panel>,
     governor: Governor,
     heat: Heat,
+    /// So many of the board's sensors could be read at once.
+    sensors: usize,
     fps: f64,
     health_interval: Duration,
     broker: String,
@@ -105,6 +107,7 @@ impl Board {
         Ok(Self {
             notify,
             heat: sysfs.heat(),
+            sensors: 0,
             sysfs,
             pause,
             panel,
@@ -193,7 +196,11 @@ impl Board {
 
     fn adapt(&mut self, now: Duration, throttled: bool, progress: &Progress) {
         let before = progress.rate();
-        let celsius = self.heat.celsius();
+        // If one of several sensors cannot be read, the others may lie far from it: that is no change of temperature.
+        self.sensors = self.sensors.max(self.heat.sensors());
+        let celsius = (self.heat.sensors() == self.sensors)
+            .then(|| self.heat.celsius())
+            .flatten();
         progress.set_rate(self.governor.rate(now, celsius, throttled));
         if (before == 1.0) != (progress.rate() == 1.0) {
             let celsius = celsius.map_or_else(|| "unknown".to_owned(), |celsius| format!("{celsius:.0} °C"));
@@ -273,6 +280,7 @@ impl Board {
             drops: Drops {
                 broken: progress.damaged.get(),
                 heat: progress.left_out.get(),
+                late: progress.late.get(),
             },
             latency: progress.latency.buckets(),
             board: board_health(&self.heat),

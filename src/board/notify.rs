@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
+use crate::redact;
+
 /// The way to systemd. Where there is none, everything that is told goes nowhere.
 #[derive(Debug)]
 pub(crate) struct Notify {
@@ -56,7 +58,7 @@ impl Notify {
 
     /// The line that `systemctl status` shows.
     pub(crate) fn status(&self, line: &str) {
-        self.send(&format!("STATUS={}", line.replace('\n', " ")));
+        self.send(&format!("STATUS={}", redact::line(line)));
     }
 
     fn send(&self, text: &str) {
@@ -121,7 +123,7 @@ mod tests {
             notify.ready();
             notify.status("two\nlines");
             assert_eq!(heard(&socket), "READY=1");
-            assert_eq!(heard(&socket), "STATUS=two lines");
+            assert_eq!(heard(&socket), r"STATUS=two\u{a}lines");
         }
     }
 

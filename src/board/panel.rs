@@ -11,10 +11,14 @@ use crate::progress::Progress;
 pub(crate) struct Panel {
     pins: Box<dyn Pins>,
     debounce: Debounce,
-    lit: bool,
-    /// Whether trouble with the pins was logged.
-    told: bool,
+    /// What the lamp was last set to; unknown before, and after it could not be set.
+    lit: Option<bool>,
+    /// When there was trouble with the pins last; it is logged once until there was none for a while.
+    trouble: Option<Duration>,
 }
+
+/// Pins without trouble for so long work again.
+const SOUND: Duration = Duration::from_secs(10);
 
 impl Panel {
     /// Over opened pins, with the lamp dark.
@@ -23,8 +27,8 @@ impl Panel {
         Self {
             pins,
             debounce: Debounce::starting(down),
-            lit: false,
-            told: false,
+            lit: None,
+            trouble: None,
         }
     }
 
@@ -38,24 +42,32 @@ impl Panel {
                 pause.remember(paused);
             }
             Ok(_) => {}
-            Err(error) => self.tell(&error),
+            Err(error) => self.tell(&error, now),
         }
-        self.light(sign.is_lit(now));
+        self.light(sign.is_lit(now), now);
+        if self.trouble.is_some_and(|last| now.saturating_sub(last) > SOUND) {
+            self.trouble = None;
+            log::info!("Lamp and button work again.");
+        }
     }
 
-    fn light(&mut self, on: bool) {
-        if on != self.lit {
-            self.lit = on;
-            if let Err(error) = self.pins.light(on) {
-                self.tell(&error);
+    /// Sets the lamp, again and again until it could be set: it must not stay dark while the camera looks.
+    fn light(&mut self, on: bool, now: Duration) {
+        if self.lit == Some(on) {
+            return;
+        }
+        self.lit = match self.pins.light(on) {
+            Ok(()) => Some(on),
+            Err(error) => {
+                self.tell(&error, now);
+                None
             }
-        }
+        };
     }
 
-    fn tell(&mut self, error: &PinError) {
-        if !self.told {
-            self.told = true;
-            log::error!("{error}");
+    fn tell(&mut self, error: &PinError, now: Duration) {
+        if self.trouble.replace(now).is_none() {
+            log::error!("{error} It is tried again and again.");
         }
     }
 }
@@ -63,7 +75,7 @@ impl Panel {
 impl Drop for Panel {
     /// Nobody looks any more.
     fn drop(&mut self) {
-        self.light(false);
+        self.light(false, Duration::ZERO);
     }
 }
 
@@ -77,10 +89,18 @@ mod tests {
     struct Board {
         down: Arc<AtomicBool>,
         lit: Arc<AtomicBool>,
+        fails: Arc<AtomicBool>,
     }
 
     impl Pins for Board {
         fn light(&mut self, on: bool) -> Result<(), PinError> {
+            if self.fails.load(Relaxed) {
+                return Err(PinError::Chip {
+                    pin: 1,
+                    chip: "/dev/gpiochip0".into(),
+                    cause: gpiocdev::Error::InvalidArgument("it is gone".to_owned()),
+                });
+            }
             self.lit.store(on, Relaxed);
             Ok(())
         }
@@ -115,5 +135,21 @@ mod tests {
         assert!(!progress.is_paused() && !pause.is_on());
         drop(panel);
         assert!(!board.lit.load(Relaxed), "the lamp goes out with the daemon");
+    }
+
+    #[test]
+    fn a_lamp_that_could_not_be_lit_once_is_lit_as_soon_as_it_can() {
+        let (pause, progress) = (Pause::new(None), Progress::new(Arc::default()));
+        let board = Board::default();
+        let mut panel = Panel::new(Box::new(board.clone()));
+        let mut turn = |ms| panel.turn(Duration::from_millis(ms), Sign::Streaming, &pause, &progress);
+        board.fails.store(true, Relaxed);
+        (0..5).for_each(|n| turn(n * 20));
+        assert!(!board.lit.load(Relaxed));
+        board.fails.store(false, Relaxed);
+        turn(100);
+        assert!(board.lit.load(Relaxed), "the camera looks");
+        turn(10_200);
+        assert!(panel.trouble.is_none(), "a later fault is told again");
     }
 }

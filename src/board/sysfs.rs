@@ -131,6 +131,11 @@ impl Heat {
         hottest(&mut believed().filter(|zone| named(zone, &PROCESSOR))).or_else(|| hottest(&mut believed()))
     }
 
+    /// How many sensors could be read.
+    pub(crate) fn sensors(&self) -> usize {
+        self.zones.len()
+    }
+
     /// Whether the processor runs slower now than it could, because of heat or power.
     pub(crate) fn throttled(&self) -> Option<bool> {
         let slowed = |c: &&Cooling| c.name.contains("cpufreq") || c.name == "Processor";

@@ -1,7 +1,7 @@
-//! A mailbox with one slot between capture and vision.
+//! A mailbox with one slot between capture and vision, and what vision makes of what it fetched.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Frame;
 
@@ -17,6 +17,19 @@ struct Slot {
     frame: Option<Frame>,
     closed: bool,
     replaced: u64,
+    verdict: Verdict,
+}
+
+/// What vision makes of the frames.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It has not seen one yet.
+    #[default]
+    Unknown,
+    /// The last one could be looked at.
+    Usable,
+    /// None could be looked at since then, and why the last one could not.
+    Refused(Instant, String),
 }
 
 /// What the reader gets.
@@ -68,6 +81,26 @@ impl Mailbox {
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
+    }
+
+    /// Says whether a frame could be looked at, or why not.
+    pub(crate) fn judge(&self, frame: Result<(), &dyn std::error::Error>) {
+        let mut slot = self.lock();
+        slot.verdict = match (frame, &slot.verdict) {
+            (Ok(()), _) => Verdict::Usable,
+            (Err(why), Verdict::Refused(since, _)) => Verdict::Refused(*since, why.to_string()),
+            (Err(why), _) => Verdict::Refused(Instant::now(), why.to_string()),
+        };
+    }
+
+    /// What was said last.
+    pub(crate) fn verdict(&self) -> Verdict {
+        self.lock().verdict.clone()
+    }
+
+    /// Forgets what was said: other frames will come.
+    pub(crate) fn forget_verdict(&self) {
+        self.lock().verdict = Verdict::Unknown;
     }
 
     /// How many frames were replaced before they were fetched.
@@ -131,5 +164,29 @@ mod tests {
         thread.join().unwrap();
         assert_eq!(times, (0..50).collect::<Vec<u128>>());
         assert!(matches!(mailbox.take(Duration::ZERO), Taken::Closed));
+    }
+
+    #[test]
+    fn frames_are_refused_since_the_first_that_was() {
+        let mailbox = Mailbox::default();
+        let error = std::io::Error::other("no picture");
+        assert_eq!(mailbox.verdict(), Verdict::Unknown);
+        mailbox.judge(Err(&error));
+        let Verdict::Refused(since, why) = mailbox.verdict() else {
+            panic!()
+        };
+        assert_eq!(why, "no picture");
+        std::thread::sleep(Duration::from_millis(2));
+        mailbox.judge(Err(&error));
+        assert_eq!(mailbox.verdict(), Verdict::Refused(since, why));
+        mailbox.judge(Ok(()));
+        assert_eq!(mailbox.verdict(), Verdict::Usable);
+        mailbox.judge(Err(&error));
+        let Verdict::Refused(anew, _) = mailbox.verdict() else {
+            panic!()
+        };
+        assert!(anew > since);
+        mailbox.forget_verdict();
+        assert_eq!(mailbox.verdict(), Verdict::Unknown);
     }
 }

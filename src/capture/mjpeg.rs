@@ -1,17 +1,21 @@
 //! A file of JPEG pictures, one directly after the other: what many cameras and tools write as `.mjpeg`.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 
-use super::jpegs::{Jpegs, LARGEST, SOI};
 use super::{Image, Next, Source, SourceError};
+use crate::jpeg;
+use affect_tflite::regular;
+
+/// Before the first picture there may be so much text: a saved network stream has headers of its parts.
+const LONGEST_TEXT: usize = 4096;
 
 /// The file, read forwards.
 pub(super) struct Mjpeg {
     path: PathBuf,
-    file: BufReader<File>,
-    jpegs: Jpegs,
+    file: File,
+    jpegs: jpeg::Stream,
     count: u64,
 }
 
@@ -22,16 +26,20 @@ impl Mjpeg {
             cause,
         };
         let mut first = Vec::new();
-        let mut file = BufReader::new(File::open(path).map_err(missing)?);
-        (&mut file).take(2).read_to_end(&mut first).map_err(missing)?;
-        if first != [0xFF, SOI] {
+        let mut file = regular::open(path).map_err(missing)?;
+        let most = LONGEST_TEXT + jpeg::START.len();
+        (&mut file)
+            .take(most as u64)
+            .read_to_end(&mut first)
+            .map_err(missing)?;
+        if !begins_with_a_picture(&first) {
             let why = "its first bytes are not the start of a JPEG".to_owned();
             return Err(SourceError::Foreign {
                 path: path.to_owned(),
                 why,
             });
         }
-        let mut jpegs = Jpegs::default();
+        let mut jpegs = jpeg::Stream::default();
         jpegs.push(&first);
         Ok(Self {
             path: path.to_owned(),
@@ -49,9 +57,8 @@ impl Mjpeg {
         };
         if self.jpegs.is_too_large() {
             let number = self.count + 1;
-            return Err(broken(format!(
-                "picture {number} has no end within {LARGEST} bytes"
-            )));
+            let most = jpeg::LARGEST;
+            return Err(broken(format!("picture {number} has no end within {most} bytes")));
         }
         let mut piece = Vec::new();
         let got = (&mut self.file).take(64 << 10).read_to_end(&mut piece);
@@ -91,10 +98,19 @@ impl Source for Mjpeg {
     }
 }
 
+/// Whether the first bytes are those of a JPEG, or of a saved network stream: lines of text, and then a JPEG.
+fn begins_with_a_picture(first: &[u8]) -> bool {
+    let start = first
+        .windows(jpeg::START.len())
+        .position(|bytes| bytes == jpeg::START);
+    let is_text = |byte: &u8| matches!(byte, b' '..=b'~' | b'\r' | b'\n' | b'\t');
+    start.is_some_and(|start| first[..start].iter().all(is_text))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::jpegs::tests::jpeg;
     use super::*;
+    use crate::jpeg::stream_tests::jpeg;
 
     fn source(bytes: &[u8]) -> (tempfile::NamedTempFile, Result<Mjpeg, SourceError>) {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -127,10 +143,29 @@ mod tests {
     fn a_cut_off_end_is_left_out_and_a_foreign_file_is_refused() {
         let (_file, cut) = source(&[jpeg(20), jpeg(30)[..15].to_vec()].concat());
         assert_eq!(sizes(&mut cut.unwrap()), [jpeg(20).len()]);
-        for foreign in [&b"RIFF....AVI "[..], b""] {
+        let in_a_film = [&b"RIFF\0\0\x01\0AVI "[..], &jpeg(20)].concat();
+        for foreign in [&b"RIFF....AVI "[..], b"", &in_a_film] {
             let (_file, source) = source(foreign);
             let said = source.err().unwrap().to_string();
             assert!(said.contains("not the start of a JPEG"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_saved_network_stream_is_read_part_by_part() {
+        let part = |n| {
+            [
+                &b"--boundary\r\nContent-Type: image/jpeg\r\n\r\n"[..],
+                &jpeg(n),
+                b"\r\n",
+            ]
+            .concat()
+        };
+        let (_file, source) = source(&[part(10), part(70_000), b"--boundary--\r\n".to_vec()].concat());
+        let mut source = source.unwrap();
+        for _ in 0..2 {
+            assert_eq!(sizes(&mut source), [jpeg(10).len(), jpeg(70_000).len()]);
+            source.rewind().unwrap();
         }
     }
 }

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 mod error;
 mod files;
-mod jpegs;
 mod mailbox;
 mod mjpeg;
+mod network;
 mod pace;
 mod pipe;
 mod pixels;
+mod ppm;
+mod program;
 mod rate;
 mod state;
 pub(crate) mod v4l2;
@@ -19,6 +21,7 @@ mod video;
 
 pub(crate) use error::SourceError;
 pub(crate) use mailbox::{Mailbox, Taken};
+pub(crate) use network::network_camera;
 pub(crate) use pace::{CaptureEvent, Pace, capture_loop};
 pub(crate) use pipe::{Output, PipeSettings};
 pub(crate) use pixels::{Layout, PixelFormat};
@@ -116,6 +119,15 @@ impl SourceSettings {
         }
     }
 
+    /// How long its frames may be unusable before that is told.
+    fn patience(&self) -> Duration {
+        match self {
+            Self::Files { fps, .. } => patience(Duration::from_secs(5), *fps),
+            Self::Camera(settings) => patience(settings.frame_timeout, settings.wish.fps),
+            Self::Pipe(settings) => patience(settings.frame_timeout, settings.fps),
+        }
+    }
+
     /// The first wait before it is opened again, and the longest. A device that is back is noticed at once; a program
     /// that keeps ending is not started over and over.
     fn waits(&self) -> (Duration, Duration) {
@@ -136,18 +148,15 @@ impl std::fmt::Display for SourceSettings {
     }
 }
 
+/// How long a source may give no frame: as long as is configured, but a source of `fps` frames per second that gives less
+/// than one in that time is not silent.
+fn patience(frame_timeout: Duration, fps: f64) -> Duration {
+    frame_timeout.max(Duration::from_secs_f64(2.5 / fps))
+}
+
 /// Whether `path` is that of a device, there or not.
 pub(crate) fn is_device(path: &Path) -> bool {
     path.starts_with("/dev")
-}
-
-/// In how many of its last bytes a JPEG must have its end mark.
-const TAIL: usize = 4096;
-
-/// Whether `bytes` begin as a JPEG and end as one. Cameras pad with zeros, and some append a few bytes of their own.
-pub(crate) fn is_whole_jpeg(bytes: &[u8]) -> bool {
-    let end = &bytes[bytes.len() - bytes.len().min(TAIL)..];
-    bytes.starts_with(&[0xFF, 0xD8, 0xFF]) && end.windows(2).any(|mark| mark == [0xFF, 0xD9])
 }
 
 /// File name endings of pictures.

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
+use super::mailbox::Verdict;
 use super::{Frame, Image, Mailbox, Next, Source, SourceError, SourceSettings};
 use crate::progress::{Progress, Stage};
 
@@ -10,6 +11,9 @@ use crate::progress::{Progress, Stage};
 const STEADY: Duration = Duration::from_secs(10);
 /// The longest sleep before the stop flag is looked at again.
 const NAP: Duration = Duration::from_millis(50);
+
+/// A frame of a file may come so late; the group thread waits as long. If it comes later, the file is played later.
+const LATE: Duration = Duration::from_millis(500);
 
 /// Broken frames are told of when the first comes, and then each time so many have come.
 const MANY: u64 = 1000;
@@ -30,7 +34,7 @@ pub(crate) struct Pace {
 /// What the capture thread tells, each once per change.
 #[derive(Debug)]
 pub(crate) enum CaptureEvent {
-    /// Frames come. (Told with each.)
+    /// Frames come, and can be looked at. (Told again and again.)
     Streaming,
     /// The source is closed until a privacy pause is over.
     Paused,
@@ -54,13 +58,16 @@ pub(crate) fn capture_loop(
     mut tell: impl FnMut(CaptureEvent),
 ) -> Result<(), SourceError> {
     let mut player = Player {
+        source,
         pace,
         origin,
         mailbox,
         progress,
         number: 0,
         broken: 0,
+        slip: Duration::ZERO,
         gave: true,
+        told_unusable: false,
     };
     let (first_wait, longest_wait) = source.waits();
     let mut wait = first_wait;
@@ -72,11 +79,13 @@ pub(crate) fn capture_loop(
         let began = Instant::now();
         // What was opened is closed again before anybody waits.
         let again = !std::mem::take(&mut player.gave);
+        player.told_unusable = false;
+        mailbox.forget_verdict();
         let played = source
             .open(again)
             .and_then(|mut source| player.play(source.as_mut(), &mut tell));
         match played {
-            Err(error) if pace.wait_for_source && !player.stopping() => {
+            Err(error) if pace.wait_for_source && !error.is_final() && !player.stopping() => {
                 tell(CaptureEvent::Trouble(error));
                 if began.elapsed() > STEADY {
                     wait = first_wait;
@@ -103,6 +112,7 @@ enum End {
 }
 
 struct Player<'a> {
+    source: &'a SourceSettings,
     pace: Pace,
     origin: Instant,
     mailbox: &'a Mailbox,
@@ -111,8 +121,12 @@ struct Player<'a> {
     number: u64,
     /// Frames that came broken.
     broken: u64,
+    /// How much later than it should be a file is played, because it is read too slowly.
+    slip: Duration,
     /// Whether the source has given anything since it was opened.
     gave: bool,
+    /// Whether it was told that nothing can be made of the frames.
+    told_unusable: bool,
 }
 
 impl Player<'_> {
@@ -127,18 +141,17 @@ impl Player<'_> {
                 return Ok(End::Paused);
             }
             self.progress.beat(Stage::Capture);
+            self.heed_verdict(tell);
             match source.next() {
                 Ok(Next::Picture(image)) => {
                     self.gave = true;
                     self.progress.captured.add_one();
                     given_in_this_round = true;
-                    tell(CaptureEvent::Streaming);
-                    self.give(image);
+                    self.give(image, tell);
                 }
                 Ok(Next::Taken(image, taken)) => {
                     self.gave = true;
                     self.progress.captured.add_one();
-                    tell(CaptureEvent::Streaming);
                     self.number += 1;
                     if self.progress.takes(self.number) {
                         let at = taken.saturating_duration_since(self.origin);
@@ -163,6 +176,7 @@ impl Player<'_> {
                 Ok(Next::End) => break,
                 Err(error) if error.is_one_picture() => {
                     self.number += 1;
+                    self.progress.damaged.add_one();
                     self.progress.set_played(self.time());
                     tell(CaptureEvent::Trouble(error));
                 }
@@ -183,7 +197,15 @@ impl Player<'_> {
         self.catch_up();
     }
 
-    fn give(&mut self, image: Image) {
+    /// The time of the next frame, since the stream began.
+    fn time(&self) -> Duration {
+        Duration::from_secs_f64(self.number as f64 / self.pace.fps) + self.slip
+    }
+
+    fn give(&mut self, image: Image, tell: &mut impl FnMut(CaptureEvent)) {
+        if self.pace.realtime {
+            self.slip_if_late();
+        }
         let at = self.time();
         self.number += 1;
         self.progress.set_played(self.time());
@@ -191,7 +213,11 @@ impl Player<'_> {
             return;
         }
         if self.pace.realtime {
-            self.sleep_until(self.origin + at);
+            let when = self.origin + at;
+            while !self.stopping() && Instant::now() < when {
+                self.heed_verdict(tell);
+                self.sleep_until(when.min(Instant::now() + NAP));
+            }
         }
         let taken = Instant::now();
         let frame = Frame { at, taken, image };
@@ -202,16 +228,55 @@ impl Player<'_> {
         }
     }
 
-    /// The time of the next frame of a file.
-    fn time(&self) -> Duration {
-        Duration::from_secs_f64(self.number as f64 / self.pace.fps)
+    /// A frame that comes too late for its time is given the present one, and the frames for which there was time are
+    /// counted: else a file that is read too slowly would fall behind until its frames belong to no window any more.
+    fn slip_if_late(&mut self) {
+        let behind = self.origin.elapsed().saturating_sub(self.time());
+        if behind < LATE {
+            return;
+        }
+        let frames = |time: Duration| (time.as_secs_f64() * self.pace.fps) as u64;
+        let more = frames(self.slip + behind) - frames(self.slip);
+        if self.slip.is_zero() {
+            log::warn!(
+                "{} is read too slowly to be played at {} frames per second: it is played later, and the frames for which there was time are counted as late. Give it fewer frames per second, or a smaller picture.",
+                self.source,
+                self.pace.fps
+            );
+        }
+        self.slip += behind;
+        self.progress.late.add(more);
     }
 
     /// After a pause, goes on at the frame whose time is now.
     fn catch_up(&mut self) {
         if self.pace.realtime {
-            let now = (self.origin.elapsed().as_secs_f64() * self.pace.fps).ceil() as u64;
-            self.number = self.number.max(now);
+            let now = self.origin.elapsed().saturating_sub(self.slip);
+            self.number = self.number.max((now.as_secs_f64() * self.pace.fps).ceil() as u64);
+        }
+    }
+
+    /// Tells what vision makes of the frames: a source streams if they can be looked at.
+    fn heed_verdict(&mut self, tell: &mut impl FnMut(CaptureEvent)) {
+        if !self.gave {
+            return;
+        }
+        let patience = self.source.patience();
+        match self.mailbox.verdict() {
+            Verdict::Usable => {
+                self.told_unusable = false;
+                tell(CaptureEvent::Streaming);
+            }
+            Verdict::Refused(since, why) if since.elapsed() > patience && !self.told_unusable => {
+                self.told_unusable = true;
+                let what = self.source.to_string();
+                tell(CaptureEvent::Trouble(SourceError::Unusable {
+                    what,
+                    patience,
+                    why,
+                }));
+            }
+            _ => {}
         }
     }
 
@@ -226,3 +291,7 @@ impl Player<'_> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pace_tests.rs"]
+mod tests;

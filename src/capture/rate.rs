@@ -2,11 +2,22 @@
 
 use std::time::Duration;
 
+/// So many gaps between frames must be known before a source is called slow.
+const GAPS: u32 = 16;
+/// Weight of the newest gap in their mean.
+const NEWEST: f64 = 0.0625;
+/// A source with less than this times the wanted rate is not thinned out.
+const ABOUT_AS_FAST: f64 = 1.25;
+
 /// Lets about as many frames through as are wanted, evenly.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pacer {
     interval: Duration,
     next: Duration,
+    /// When the last frame came, taken or not, the mean time between two, and of how many it is.
+    last: Option<Duration>,
+    gap: Duration,
+    gaps: u32,
 }
 
 impl Pacer {
@@ -15,12 +26,29 @@ impl Pacer {
         Self {
             interval: Duration::from_secs_f64(1.0 / fps),
             next: Duration::ZERO,
+            last: None,
+            gap: Duration::ZERO,
+            gaps: 0,
         }
     }
 
-    /// Whether a frame taken at `at` is due. A quarter of an interval early is not too early: cameras jitter.
+    /// Takes note that a frame was taken at `at`, whatever becomes of it.
+    pub(super) fn note(&mut self, at: Duration) {
+        if let Some(last) = self.last.replace(at) {
+            let newest = at.saturating_sub(last);
+            self.gap = match self.gaps {
+                0 => newest,
+                _ => self.gap.mul_f64(1.0 - NEWEST) + newest.mul_f64(NEWEST),
+            };
+            self.gaps = (self.gaps + 1).min(GAPS);
+        }
+    }
+
+    /// Whether a frame taken at `at` is due. A quarter of an interval early is not too early: cameras jitter. Of a source
+    /// that is hardly faster than wanted, every frame is due: over a network they come in bunches, and none can be spared.
     pub(super) fn is_due(&self, at: Duration) -> bool {
-        at + self.interval / 4 >= self.next
+        let slow = self.gaps == GAPS && self.gap.mul_f64(ABOUT_AS_FAST) >= self.interval;
+        slow || at + self.interval / 4 >= self.next
     }
 
     /// Whether the frame taken at `at` is due; if so, it is taken, and the next is due an interval later.
@@ -80,6 +108,7 @@ mod tests {
         for frame in 0..(camera * 10.0) as u32 {
             let jitter = f64::from(frame * 7919 % 7) * 0.0005;
             let at = Duration::from_secs_f64(f64::from(frame) / camera + jitter);
+            pacer.note(at);
             if pacer.take(at) {
                 taken += 1;
                 longest = longest.max(at - last);
@@ -119,6 +148,27 @@ mod tests {
         assert!(pacer.take(Duration::from_secs(5)));
         assert!(!pacer.take(Duration::from_millis(5033)));
         assert!(pacer.take(Duration::from_millis(5100)));
+    }
+
+    #[test]
+    fn a_source_that_is_no_faster_than_wanted_and_comes_in_bunches_loses_next_to_nothing() {
+        for fps in [0.2, 0.5, 1.0, 10.0] {
+            for bunch in [1_u32, 2, 3] {
+                let mut pacer = Pacer::new(fps);
+                let mut taken = 0;
+                for frame in 0_u32..300 {
+                    // Each waits for the last of its bunch; and some come up to half an interval late.
+                    let last = frame / bunch * bunch + bunch - 1;
+                    let jitter = f64::from(last * 7919 % 11) * 0.05;
+                    let within = f64::from(frame % bunch) * 0.01;
+                    let at = Duration::from_secs_f64((f64::from(last) + jitter + within) / fps);
+                    pacer.note(at);
+                    // What the source is must be learnt first.
+                    taken += u32::from(pacer.take(at) && frame >= 20);
+                }
+                assert!(taken >= 270, "{fps} fps in bunches of {bunch}: {taken} of 280");
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{ConfigFiles, Failure, print};
 use crate::capture::v4l2::{Camera, Mode, Offer, Size, V4l2, Wish, choose, find};
 use crate::config::Config;
+use crate::redact;
 use crate::setup::wish;
 
 #[derive(Debug, clap::Args)]
@@ -128,9 +129,10 @@ pub(super) fn look<C: Camera>(names: &find::Names, wish: &Wish) -> Option<Listed
 }
 
 fn text(camera: &Listed) -> String {
-    let mut out = format!("{}\n", camera.source.display());
+    let mut out = redact::line(&camera.source.display().to_string());
+    out.push('\n');
     let mut line = |what: &str, text: String| {
-        let _ = writeln!(out, "    {what:<8} {text}");
+        let _ = writeln!(out, "    {what:<8} {}", redact::line(&text));
     };
     for name in &camera.also {
         line("also", name.display().to_string());

@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use super::{ConfigFiles, Exit, Failure, print, start_log};
+use super::{ConfigFiles, Exit, Failure, say, start_log};
 use crate::board::{Sysfs, open_pins};
 use crate::capture::Next;
 use crate::config::Config;
 use crate::daemon;
+use crate::memory;
 use crate::publish;
-use crate::setup::{self, Setup, device, names};
+use crate::setup::{self, Setup, names};
+use crate::vision::Decoder;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -19,24 +21,25 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
     start_log(config.log.level);
-    print("ok      configuration")?;
+    say("ok      configuration")?;
     for warning in config.warnings() {
-        print(format_args!("warning {warning}"))?;
+        say(format_args!("warning {warning}"))?;
     }
-    print(format_args!("ok      device id `{}`", device(&config)))?;
     // The gravest finding gives the exit code.
     let mut worst: Option<Exit> = None;
     let findings = [
+        ("device id", Exit::Config, device(&config)),
         ("models", Exit::Config, models(&config)),
         ("source", Exit::NoInput, source(&config)),
         ("broker", Exit::Unavailable, broker(&config)),
         ("pins", Exit::Unavailable, pins(&config)),
+        ("memory", Exit::Config, memory(&config)),
     ];
     for (what, exit, finding) in findings {
         match finding {
-            Ok(text) => print(format_args!("ok      {what}: {text}"))?,
+            Ok(text) => say(format_args!("ok      {what}: {text}"))?,
             Err(error) => {
-                print(format_args!("error   {what}: {error:#}"))?;
+                say(format_args!("error   {what}: {error:#}"))?;
                 worst = worst.or(Some(exit));
             }
         }
@@ -48,6 +51,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             anyhow::anyhow!("not ready: see the errors above."),
         )),
     }
+}
+
+fn device(config: &Config) -> anyhow::Result<String> {
+    let device = setup::device_id(config)?;
+    Ok(format!("`{}`, {}", device.name, device.origin))
 }
 
 fn models(config: &Config) -> anyhow::Result<String> {
@@ -69,6 +77,12 @@ fn models(config: &Config) -> anyhow::Result<String> {
     ))
 }
 
+/// Whether pictures could be swapped.
+pub(super) fn memory(config: &Config) -> anyhow::Result<String> {
+    let runs_command = setup::runs_command(&config.camera);
+    Ok(memory::look(config.privacy.allow_swap, runs_command)?)
+}
+
 /// Opens the configured pins and lets them go again.
 fn pins(config: &Config) -> anyhow::Result<String> {
     Ok(match open_pins(&config.indicator, &Sysfs::new(Path::new("/")))? {
@@ -87,7 +101,10 @@ fn source(config: &Config) -> anyhow::Result<String> {
     loop {
         // A live source that stays silent ends this with its own error.
         match source.next()? {
-            Next::Picture(_) | Next::Taken(..) => return Ok(format!("{settings} gives pictures")),
+            Next::Picture(image) | Next::Taken(image, _) => {
+                Decoder::default().decode(image)?;
+                return Ok(format!("{settings} gives pictures"));
+            }
             Next::Broken(..) | Next::NotYet => {}
             Next::End => anyhow::bail!("{settings} gives no picture."),
         }

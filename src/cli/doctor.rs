@@ -13,13 +13,15 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::cameras::{in_words, look};
-use super::check::broker;
+use super::check::{broker, memory};
+use super::columns::folded;
 use super::{ConfigFiles, Failure, print};
 use crate::board::{Heat, Sysfs, board_health};
 use crate::capture::v4l2::{Camera, V4l2, Wish, find};
-use crate::clock::{rfc3339, system_clock_synced};
+use crate::clock::{for_people, rfc3339, system_clock_synced};
 use crate::config::Config;
 use crate::place::state_dir;
+use crate::redact;
 use crate::setup::{Setup, names, wish};
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +44,7 @@ struct Report {
     config: Finding<ConfigInfo>,
     models: Finding<Models>,
     broker: Finding<String>,
+    memory: Finding<String>,
     clock: Clock,
     disks: BTreeMap<String, Finding<Disk>>,
 }
@@ -112,6 +115,7 @@ struct Models {
 #[derive(Debug, Serialize)]
 struct Clock {
     now: String,
+    local: String,
     synchronised: bool,
 }
 
@@ -124,7 +128,8 @@ struct Disk {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let report = gather::<V4l2>(Path::new("/"), arguments.config.load());
-    let value = serde_json::to_value(report).map_err(std::io::Error::from)?;
+    let mut value = serde_json::to_value(report).map_err(std::io::Error::from)?;
+    redact::json(&mut value);
     if arguments.json {
         print(format_args!("{value:#}"))?;
     } else {
@@ -162,6 +167,7 @@ fn gather<C: Camera>(root: &Path, config: Result<Config, Failure>) -> Report {
         cameras: cameras::<C>(root, &wish),
         models: of_config(&config).and_then(|config| models(&config)).into(),
         broker: of_config(&config).and_then(|config| broker(&config)).into(),
+        memory: of_config(&config).and_then(|config| memory(&config)).into(),
         config: config
             .map(|config| ConfigInfo {
                 sha256: hex(&Sha256::digest(config.effective_toml())),
@@ -170,6 +176,7 @@ fn gather<C: Camera>(root: &Path, config: Result<Config, Failure>) -> Report {
             .into(),
         clock: Clock {
             now: rfc3339(SystemTime::now()),
+            local: for_people(SystemTime::now()),
             synchronised: system_clock_synced(),
         },
         disks: disks(root),
@@ -280,7 +287,8 @@ fn write_text(out: &mut String, value: &Value, depth: usize) {
             Value::Array(_) | Value::Object(_) => String::new(),
             Value::Number(number) => number.to_string(),
         };
-        out.push_str(format!("{indent}{key}: {plain}").trim_end());
+        let line = folded(&format!("{indent}{key}: {plain}"), indent.len() + 2);
+        out.push_str(line.trim_end());
         out.push('\n');
         write_text(out, value, depth + 1);
     }

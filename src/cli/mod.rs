@@ -11,13 +11,16 @@ use clap::{Parser, Subcommand};
 use signal_hook::consts::TERM_SIGNALS;
 
 use crate::capture::SourceError;
+use crate::clock::for_people;
 use crate::config::{self, Config};
 use crate::delegate::Request;
+use crate::redact;
 use crate::setup::SetupError;
 
 mod bench;
 mod cameras;
 mod check;
+mod columns;
 mod configuration;
 mod demo;
 mod doctor;
@@ -28,7 +31,7 @@ mod try_delegate;
 
 /// How a group of people feels, from a camera, over MQTT: never an image, an identity or one person.
 #[derive(Debug, Parser)]
-#[command(name = "affectd", version, max_term_width = 100)]
+#[command(name = "affectd", version, max_term_width = 80, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -79,11 +82,26 @@ impl ConfigFiles {
     }
 }
 
+/// What [`Exit`] means, for people.
+const EXIT_CODES: &str = "\
+Exit status (sysexits.h):
+  0   done, or stopped when asked to
+  64  the command line is wrong
+  65  the source is there, and nothing of it could be looked at
+  66  the source cannot be read
+  69  something that is needed is not there now: broker, pins, Edge TPU
+  70  a fault of affectd itself
+  74  reading or writing failed
+  78  the configuration or a model is wrong, or the system is not set up for it:
+      it stays so until somebody mends it, and systemd does not start it again";
+
 /// Exit codes of sysexits.h.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Exit {
     Usage = 64,
+    /// What was given is there, and nothing of it could be read.
+    Data = 65,
     NoInput = 66,
     Unavailable = 69,
     Software = 70,
@@ -119,7 +137,11 @@ impl From<SetupError> for Failure {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        Self::new(Exit::NoInput, error)
+        let exit = match error {
+            SourceError::NoThread { .. } => Exit::Unavailable,
+            _ => Exit::NoInput,
+        };
+        Self::new(exit, error)
     }
 }
 
@@ -131,6 +153,7 @@ impl From<std::io::Error> for Failure {
 
 /// Reads the arguments, runs the command and gives the exit code.
 pub(crate) fn main() -> ExitCode {
+    redact::watch_panics();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -140,7 +163,7 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(exit);
         }
     };
-    let result = match arguments.command {
+    let run = move || match arguments.command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
@@ -152,14 +175,29 @@ pub(crate) fn main() -> ExitCode {
         Command::Model(arguments) => model::run(&arguments),
         Command::TryDelegate(request) => try_delegate::run(&request),
     };
+    // What went wrong is told already, as it went wrong.
+    let Ok(result) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) else {
+        return ExitCode::from(Exit::Software as u8);
+    };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { error, .. }) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure { exit, error }) => {
             // Nothing is left to be done if even standard error is closed.
-            let _ = writeln!(std::io::stderr(), "affectd: {error:#}");
+            let _ = writeln!(std::io::stderr(), "affectd: {}", in_words(&error));
             ExitCode::from(exit as u8)
         }
+    }
+}
+
+/// The error as it may be shown. Only what is wrong with a configuration has several lines, with what it quotes in
+/// them made harmless already.
+fn in_words(error: &anyhow::Error) -> String {
+    let words = format!("{error:#}");
+    if error.is::<config::ConfigErrors>() {
+        redact::text(&words)
+    } else {
+        redact::line(&words)
     }
 }
 
@@ -169,7 +207,13 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
-/// Writes a line to standard output.
+/// Writes words for people to standard output: without secrets, in 80 columns, moved in behind a first word such as `error`.
+fn say(words: impl Display) -> std::io::Result<()> {
+    const INDENT: usize = 8;
+    print(columns::folded(&redact::line(&words.to_string()), INDENT))
+}
+
+/// Writes data to standard output.
 fn print(line: impl Display) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
@@ -187,13 +231,10 @@ fn start_log(level: config::Level) {
     }
     builder.format(move |out, record| {
         if !for_journal {
-            write!(
-                out,
-                "{} ",
-                humantime::format_rfc3339_seconds(std::time::SystemTime::now())
-            )?;
+            write!(out, "{} ", for_people(std::time::SystemTime::now()))?;
         }
-        writeln!(out, "{:<5} {}", record.level(), record.args())
+        let words = redact::line(&record.args().to_string());
+        writeln!(out, "{:<5} {words}", record.level())
     });
     // A second start changes nothing, and is no error.
     let _ = builder.try_init();
@@ -207,4 +248,55 @@ fn stop_flag() -> std::io::Result<Arc<AtomicBool>> {
         signal_hook::flag::register(*signal, Arc::clone(&stop))?;
     }
     Ok(stop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_exit_code_is_told() {
+        let all = [
+            Exit::Usage,
+            Exit::Data,
+            Exit::NoInput,
+            Exit::Unavailable,
+            Exit::Software,
+            Exit::Io,
+            Exit::Config,
+        ];
+        for exit in all {
+            // Whoever adds one is reminded to tell it.
+            match exit {
+                Exit::Usage
+                | Exit::Data
+                | Exit::NoInput
+                | Exit::Unavailable
+                | Exit::Software
+                | Exit::Io
+                | Exit::Config => {}
+            }
+            let code = format!("\n  {}  ", exit as u8);
+            assert!(EXIT_CODES.contains(&code), "{exit:?}");
+        }
+        assert_eq!(EXIT_CODES.matches("\n  ").count(), all.len() + 2);
+    }
+
+    #[test]
+    fn help_fits_into_eighty_columns() {
+        let mut command = Arguments::command();
+        command.build();
+        let of = |command: &mut clap::Command| {
+            let help = command.render_long_help().to_string();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{}: {line}", command.get_name());
+            }
+        };
+        of(&mut command);
+        command
+            .get_subcommands_mut()
+            .filter(|command| !command.is_hide_set())
+            .for_each(of);
+    }
 }

@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use affect_core::manifest::{Manifest, Task};
-use affect_tflite::{Delegate, Delegation, Interpreter, Options, Runtime};
+use affect_tflite::{Delegate, Delegation, Options, Runtime};
 
-use super::{Exit, Failure, print, start_log};
+use super::{Exit, Failure, say, start_log};
 use crate::config::Level;
+use crate::delegate;
 use crate::golden;
 use crate::place;
-use crate::setup;
 use affect_vision::LoadedModel;
 
 #[derive(Debug, clap::Args)]
@@ -50,30 +50,31 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     let model = LoadedModel::open(&folder).map_err(|e| bad(e.into()))?;
     for line in describe(&model.manifest) {
-        print(line)?;
+        say(line)?;
     }
-    print("file       matches its manifest: SHA-256, structure, tensors, quantisation")?;
+    say("file       matches its manifest: SHA-256, structure, tensors, quantisation")?;
     if let Some(compiled) = model.for_edge_tpu() {
         let file = compiled.map_err(|e| bad(e.into()))?.file;
-        print(format_args!(
+        say(format_args!(
             "edge tpu   its file matches, too: {}",
             file.operators().join(", ")
         ))?;
     }
     let path = place::runtime(arguments.runtime.as_deref()).map_err(|e| bad(e.into()))?;
     let runtime = Runtime::load(&path).map_err(|e| bad(e.into()))?;
-    let delegate = match arguments.delegate {
-        Arithmetic::Auto => setup::usual_delegate(&runtime, &model.file),
-        Arithmetic::Xnnpack => Delegate::Xnnpack,
-        Arithmetic::None => Delegate::None,
-    };
+    let on = |delegate| delegate::with(&runtime, &model.file, delegate);
+    let (delegate, interpreter) = match arguments.delegate {
+        Arithmetic::Auto => delegate::usual(&runtime, &model.file),
+        Arithmetic::Xnnpack => on(Delegate::Xnnpack),
+        Arithmetic::None => on(Delegate::None),
+    }
+    .map_err(|e| bad(e.into()))?;
     let kernels = match delegate {
         Delegate::Xnnpack => "XNNPACK",
         _ => "its own kernels",
     };
     let options = Options { threads: 1, delegate };
-    let interpreter = Interpreter::new(&runtime, &model.file, &options).map_err(|e| bad(e.into()))?;
-    print(format_args!(
+    say(format_args!(
         "delegate   TensorFlow Lite {} with {} takes {}",
         runtime.version(),
         kernels,
@@ -90,9 +91,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         } else {
             outcome.differences.join("; ")
         };
-        print(format_args!("golden     {}: {result}", outcome.image))?;
+        say(format_args!("golden     {}: {result}", outcome.image))?;
         if arguments.bits {
-            print(format_args!("bits       {}:{}", outcome.image, outcome.bits))?;
+            say(format_args!("bits       {}:{}", outcome.image, outcome.bits))?;
         }
     }
     if wrong > 0 {

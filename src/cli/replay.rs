@@ -81,6 +81,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     )?;
     written?;
     log::info!("{} frames looked at, {} left out.", flow.frames, flow.broken);
+    if flow.frames == 0 && flow.broken > 0 {
+        let (path, count) = (arguments.path.display(), flow.broken);
+        let nothing = anyhow::anyhow!(
+            "Nothing of `{path}` could be looked at ({count} left out, each for a reason told above)."
+        );
+        return Err(Failure::new(super::Exit::Data, nothing));
+    }
     Ok(())
 }
 

@@ -5,7 +5,8 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use super::{ConfigFiles, Exit, Failure, start_log, stop_flag};
 use crate::board::Notify;
 use crate::daemon::{self, DaemonError};
-use crate::setup::SetupError;
+use crate::memory;
+use crate::setup::{self, SetupError};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -18,7 +19,7 @@ impl From<DaemonError> for Failure {
         let exit = match &error {
             DaemonError::Pins(_) | DaemonError::Room(_) => Exit::Unavailable,
             DaemonError::Setup(error) if matches!(**error, SetupError::Lost(_)) => Exit::Unavailable,
-            DaemonError::Setup(_) | DaemonError::NoSource => Exit::Config,
+            DaemonError::Setup(_) | DaemonError::NoSource | DaemonError::Nameless(_) => Exit::Config,
             DaemonError::Source(_) => Exit::NoInput,
             DaemonError::Thread(_) | DaemonError::Publisher(_) | DaemonError::Board => Exit::Software,
         };
@@ -50,6 +51,8 @@ fn run_daemon(arguments: &Arguments) -> Result<(), Failure> {
         .warnings()
         .iter()
         .for_each(|warning| log::warn!("{warning}"));
+    memory::keep_from_swap(config.privacy.allow_swap, setup::runs_command(&config.camera))
+        .map_err(|error| Failure::new(Exit::Config, error))?;
     let stop = stop_flag()?;
     let done = daemon::run(&config, stop, |_| {})?;
     log::info!(

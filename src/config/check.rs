@@ -7,15 +7,17 @@ use serde_json::Value as Json;
 use super::entry::{Entry, Table, Value};
 use super::problem::Problems;
 use super::suggest::near;
+use super::variables::meant;
 
 pub(super) use value::{Kind, kind};
 
 /// Keys that people expect and that are deliberately not there: table, key, what to do instead.
-const ABSENT_ON_PURPOSE: [(&str, &str, &str); 1] = [(
-    "mqtt",
-    "password",
-    "write it into a file of its own and give the file as `password_file`",
-)];
+const ABSENT_ON_PURPOSE: [(&str, &str, &str); 2] = [
+    ("mqtt", "password", INTO_A_FILE),
+    ("camera", "password", INTO_A_FILE),
+];
+/// Where a password belongs.
+const INTO_A_FILE: &str = "write it into a file of its own and give the file as `password_file`";
 
 /// Checks trees against one schema.
 #[derive(Debug)]
@@ -154,9 +156,14 @@ impl<'a> Check<'a> {
         } else {
             "key"
         };
-        let note = match near(key, keys(schema)) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => self.elsewhere(key, path).unwrap_or_else(|| {
+        let variable = self
+            .problems
+            .variable(&entry.key)
+            .and_then(|name| meant(name, self.root));
+        let note = match (near(key, keys(schema)), variable) {
+            (Some(meant), _) => format!("did you mean `{meant}`?"),
+            (None, Some(meant)) => format!("did you mean {meant}?"),
+            (None, None) => self.elsewhere(key, path).unwrap_or_else(|| {
                 if keys(schema).count() <= 10 {
                     format!("known here: {}", listed(keys(schema)))
                 } else {

@@ -7,8 +7,9 @@ use toml::de::DeValue;
 use super::check::{Check, Kind, kind};
 use super::entry::{self, Entry, Table, Value};
 use super::problem::{ConfigErrors, Problems};
-use super::source::{self, ENV_PREFIX, Source, Span};
-use super::{Config, rules, schema, syntax};
+use super::source::{self, ENV_PREFIX, Listed, Source, Span};
+use super::{Config, rules, schema, syntax, variables};
+use crate::redact;
 
 /// Reads the configuration: `paths` in order, then `conf.d/*.toml` beside the first of them, then the variables of
 /// `env` that begin with `AFFECTD__` (see [`super::environment`]). What comes later wins, key by key.
@@ -20,20 +21,30 @@ pub(crate) fn load(
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<Config, ConfigErrors> {
     let mut problems = Problems::new(Vec::new());
-    let files = source::with_drop_ins(paths).unwrap_or_else(|(folder, error)| {
+    let mut listed = source::with_drop_ins(paths).unwrap_or_else(|(folder, error)| {
         problems
             .sources
             .push(Source::file(folder.display().to_string(), ""));
         problems.add_whole(0, format!("the folder of drop-ins cannot be read: {error}"), "");
-        paths.to_vec()
+        Listed {
+            files: paths.to_vec(),
+            unread: Vec::new(),
+        }
     });
-    for path in &files {
+    for path in &listed.files {
         read(path, &mut problems);
     }
-    for (name, value) in env.filter(|(name, _)| name.starts_with(ENV_PREFIX)) {
-        problems.sources.push(Source::variable(&name, &value));
+    let schema = schema();
+    for (name, value) in env {
+        if name.starts_with(ENV_PREFIX) {
+            problems.sources.push(Source::variable(&name, &value));
+        } else {
+            listed.unread.extend(variables::unread(&name, &schema));
+        }
     }
-    config(problems)
+    let mut config = config(problems)?;
+    config.unread = listed.unread;
+    Ok(config)
 }
 
 /// Reads the configuration from one text, which messages call `config`.
@@ -61,6 +72,11 @@ fn read(path: &Path, problems: &mut Problems) {
     };
     let text = String::from_utf8(bytes).unwrap_or_else(|error| {
         let good = error.utf8_error().valid_up_to();
+        if error.as_bytes().starts_with(b"\xff\xfe") || error.as_bytes().starts_with(b"\xfe\xff") {
+            problems.add_whole(number, "this is text as UTF-16", "save the file as UTF-8");
+            problems.sources[number].unreadable = true;
+            return String::new();
+        }
         let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
         problems.sources[number].text.clone_from(&text);
         let span = Span {
@@ -76,6 +92,9 @@ fn read(path: &Path, problems: &mut Problems) {
 }
 
 fn config(mut problems: Problems) -> Result<Config, ConfigErrors> {
+    for source in &problems.sources {
+        redact::remember_those_of(&source.text);
+    }
     let schema = schema();
     let mut merged = Table::new();
     for number in 0..problems.sources.len() {
@@ -95,12 +114,13 @@ fn config(mut problems: Problems) -> Result<Config, ConfigErrors> {
     {
         Check::new(&schema, &mut problems).required(&merged);
     }
-    let password = rules::check(&merged, &mut problems);
+    let passwords = rules::check(&merged, &mut problems);
 
     let read = toml::Value::Table(entry::plain_table(&merged)).try_into::<Config>();
     match read {
         Ok(mut config) if problems.is_empty() => {
-            config.mqtt.password = password;
+            config.mqtt.password = passwords.mqtt;
+            config.camera.password = passwords.camera;
             return Ok(config);
         }
         // Never seen: the checks are made from the same types. Said all the same, rather than a panic.

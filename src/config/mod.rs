@@ -19,26 +19,30 @@ mod problem;
 mod rules;
 mod secret;
 mod source;
+mod strange;
 mod suggest;
 mod syntax;
 mod tables;
 mod template;
 #[cfg(test)]
 mod tests;
+mod variables;
+mod warnings;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub(crate) use load::{from_str, load};
+pub(crate) use problem::ConfigErrors;
 pub(crate) use secret::Secret;
-pub(crate) use source::environment;
-#[cfg(test)]
-pub(crate) use tables::MaskKind;
 pub(crate) use tables::{
-    Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, Mask, Model,
-    Mqtt, Pace, Place, Privacy, Protocol, Status, Window,
+    Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, Model, Mqtt,
+    Pace, Place, Privacy, Protocol, Status, Window,
 };
+#[cfg(test)]
+pub(crate) use tables::{Mask, MaskKind};
+pub(crate) use variables::environment;
 
 /// The version of the configuration's format that this affectd reads.
 pub(crate) const CONFIG_VERSION: u32 = 1;
@@ -70,6 +74,9 @@ pub(crate) struct Config {
     pub(crate) status: Status,
     #[serde(default)]
     pub(crate) log: Log,
+    /// What looks like configuration and was not read, and why.
+    #[serde(skip)]
+    pub(crate) unread: Vec<String>,
 }
 
 impl Config {
@@ -88,6 +95,7 @@ impl Config {
             indicator: Indicator::default(),
             status: Status::default(),
             log: Log::default(),
+            unread: Vec::new(),
         }
     }
 
@@ -122,18 +130,7 @@ impl Config {
     /// What is allowed but unwise, each as a sentence for the log.
     #[must_use]
     pub(crate) fn warnings(&self) -> Vec<String> {
-        let open = self
-            .mqtt
-            .password_file
-            .iter()
-            .filter(|path| secret::is_open_to_all(path));
-        open.map(|path| {
-            format!(
-                "[mqtt] password_file: every user of this machine can read {0}; `chmod o-r {0}` takes that away",
-                path.display()
-            )
-        })
-        .collect()
+        warnings::warnings(self)
     }
 }
 

@@ -9,14 +9,12 @@
 use std::fmt;
 
 use super::source::{Source, Span};
+use crate::redact::{self, HIDDEN, SECRET_WORDS};
 
 /// Longest part of a line that is shown, in characters.
 const SHOWN: usize = 100;
 /// Most problems that are noted. A file with more is no configuration.
 const MOST: usize = 100;
-/// Words in a key whose value is never shown, wherever it stands.
-const SECRET_WORDS: [&str; 5] = ["password", "passwd", "passphrase", "secret", "token"];
-
 /// One problem: where it is, what is wrong, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -132,10 +130,10 @@ impl Problems {
         let (line, column) = source.line_and_column(span.bytes.start);
         self.list.push(Problem {
             order: (span.source, line, column),
-            place: source.place(line, column),
-            what: what.into(),
+            place: redact::line(&source.place(line, column)),
+            what: redact::line(&what.into()),
             excerpt: Some(excerpt(source, span)),
-            note: note.into(),
+            note: redact::line(&note.into()),
         });
     }
 
@@ -148,11 +146,17 @@ impl Problems {
             .unwrap_or_default();
         self.list.push(Problem {
             order: (source, 0, 0),
-            place,
-            what: what.into(),
+            place: redact::line(&place),
+            what: redact::line(&what.into()),
             excerpt: None,
-            note: note.into(),
+            note: redact::line(&note.into()),
         });
+    }
+
+    /// The name of the environment variable that `span` stands in, if it is one.
+    pub(super) fn variable(&self, span: &Span) -> Option<&str> {
+        let source = &self.sources[span.source];
+        source.is_variable.then(|| source.text.split('=').next())?
     }
 
     /// The text at `span`, as it was written.
@@ -186,28 +190,28 @@ impl Problems {
 
 /// The line of `span`, fit to be shown, and the columns of the carets.
 fn excerpt(source: &Source, span: &Span) -> (String, usize, usize) {
-    let line = source.line_at(span.bytes.start);
-    let text = &source.text[line.clone()];
+    let line = source.near(span.bytes.start);
+    let (text, hidden) = if begins_far_off(source, span) {
+        (
+            HIDDEN.to_owned(),
+            Hidden(std::iter::once(0..line.len()).collect()),
+        )
+    } else {
+        without_secrets(&source.text[line.clone()])
+    };
     let to_column = |at: usize| {
-        text[..at.clamp(line.start, line.end) - line.start]
-            .chars()
-            .count()
+        let at = hidden.shown_at(at.clamp(line.start, line.end) - line.start);
+        text[..text.floor_char_boundary(at)].chars().count()
     };
     let (mut start, mut end) = (to_column(span.bytes.start), to_column(span.bytes.end));
 
-    let text = without_secret(text);
     let skip = text.chars().take_while(|c| c.is_whitespace()).count().min(start);
     let skip = if start - skip > SHOWN / 2 {
         start - SHOWN / 2
     } else {
         skip
     };
-    let shown: String = text
-        .chars()
-        .skip(skip)
-        .take(SHOWN)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let shown: String = text.chars().skip(skip).take(SHOWN).map(visible).collect();
     let width = shown.chars().count();
     start = (start - skip).min(width);
     end = end
@@ -217,12 +221,47 @@ fn excerpt(source: &Source, span: &Span) -> (String, usize, usize) {
     (shown.trim_end().to_owned(), start, end)
 }
 
-/// `line` with everything cut off that may be a secret.
-fn without_secret(line: &str) -> String {
-    match secret_starts(line) {
-        Some(at) => format!("{}= ***", &line[..at]),
-        None => line.to_owned(),
+/// `c` as something that is seen and does nothing.
+fn visible(c: char) -> char {
+    match c {
+        '\t' | '\r' => ' ',
+        '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or(' '),
+        c if redact::is_unseen(c) || (c.is_whitespace() && c != ' ') => '␣',
+        c => c,
     }
+}
+
+/// What was taken out of a line.
+struct Hidden(Vec<std::ops::Range<usize>>);
+
+impl Hidden {
+    /// Where byte `at` of the line is in the line that is shown.
+    fn shown_at(&self, at: usize) -> usize {
+        let mut shown = at;
+        for part in self.0.iter().filter(|part| part.start < at) {
+            if at < part.end {
+                // Within it: at its beginning.
+                return shown - (at - part.start);
+            }
+            shown = shown + HIDDEN.len() - part.len();
+        }
+        shown
+    }
+}
+
+/// `line` with everything taken out that may be a secret.
+fn without_secrets(line: &str) -> (String, Hidden) {
+    let mut parts = redact::hidden_parts(line);
+    if let Some(at) = secret_starts(line) {
+        parts.retain(|part| part.end <= at);
+        let value = at + 1 + line[at + 1..].len() - line[at + 1..].trim_start().len();
+        parts.push(value..line.len());
+    }
+    let mut shown = line.to_owned();
+    for part in parts.iter().rev() {
+        shown.replace_range(part.clone(), HIDDEN);
+    }
+    (shown, Hidden(parts))
 }
 
 /// Where in `line` the `=` stands behind which a secret may follow.
@@ -236,9 +275,16 @@ fn secret_starts(line: &str) -> Option<usize> {
         .min()
 }
 
+/// Whether a secret may have begun in the line of `span` so far before it that it is not seen there.
+fn begins_far_off(source: &Source, span: &Span) -> bool {
+    let line = source.line_at(span.bytes.start);
+    let near = source.near(span.bytes.start);
+    near.start > line.start && secret_starts(&source.text[source.near(line.start)]).is_some()
+}
+
 /// Whether the line of `span` holds something that must not be shown.
 pub(super) fn is_secret(source: &Source, span: &Span) -> bool {
-    secret_starts(&source.text[source.line_at(span.bytes.start)]).is_some()
+    begins_far_off(source, span) || secret_starts(&source.text[source.near(span.bytes.start)]).is_some()
 }
 
 #[cfg(test)]

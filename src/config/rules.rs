@@ -1,26 +1,40 @@
 //! Rules that tie several values together, or that need more than the schema can say.
 
+mod camera;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use affect_core::gate::{LONGEST_GAP, PUBLIC_MIN_GROUP_FLOOR};
+use affect_core::geometry::{self, Rect};
 
 use super::CONFIG_VERSION;
+use super::duration;
 use super::entry::{self, Table};
 use super::problem::Problems;
-use super::secret::Secret;
-use super::tables::{Basis, Delegate, Mask, Place};
+use super::secret::{self, Secret};
+use super::tables::{Basis, Camera, Delegate, Mask, Place, Window};
 use crate::capture::is_device;
+
+pub(super) use camera::apart;
 
 /// Smallest area of a mask, as a fraction of the frame. What is smaller hides nothing.
 const SMALLEST_MASK: f64 = 1e-6;
+/// Places along each side of the frame at which is looked whether a mask covers it.
+const GRID: usize = 100;
 
 /// The shortest window of a camera: `min_group` people must be seen at once over three seconds of it.
 const SHORTEST_LIVE_WINDOW: Duration = Duration::from_secs(5);
 
-/// Applies every rule to the merged tree. Absent and refused values break no rule. Returns the password, if one was
-/// read.
-pub(super) fn check(table: &Table, problems: &mut Problems) -> Option<Secret> {
+/// What was read from the files of secrets.
+#[derive(Debug, Default)]
+pub(super) struct Passwords {
+    pub(super) mqtt: Option<Secret>,
+    pub(super) camera: Option<Secret>,
+}
+
+/// Applies every rule to the merged tree. Absent and refused values break no rule. Returns what was read on the way.
+pub(super) fn check(table: &Table, problems: &mut Problems) -> Passwords {
     version(table, problems);
     place(table, problems);
     min_group(table, problems);
@@ -28,10 +42,13 @@ pub(super) fn check(table: &Table, problems: &mut Problems) -> Option<Secret> {
     budget(table, problems);
     delegate(table, problems);
     host(table, problems);
-    command(table, problems);
+    camera::check(table, problems);
     masks(table, problems);
     pins(table, problems);
-    password(table, problems)
+    Passwords {
+        mqtt: password(table, problems, "mqtt", "a broker"),
+        camera: password(table, problems, "camera", "a camera"),
+    }
 }
 
 fn version(table: &Table, problems: &mut Problems) {
@@ -98,7 +115,9 @@ fn min_group(table: &Table, problems: &mut Problems) {
 fn pace(table: &Table, problems: &mut Problems) {
     let source: String = entry::read(table, &["camera", "source"]).unwrap_or_default();
     let command: Vec<String> = entry::read(table, &["camera", "command"]).unwrap_or_default();
-    if command.is_empty() && !is_device(Path::new(&source)) {
+    let url: String = entry::read(table, &["camera", "url"]).unwrap_or_default();
+    if command.is_empty() && url.is_empty() && !is_device(Path::new(&source)) {
+        frames_in_a_window(table, problems);
         return;
     }
     let path = ["camera", "fps"];
@@ -175,31 +194,6 @@ fn host(table: &Table, problems: &mut Problems) {
     }
 }
 
-/// Frames come from one place.
-fn command(table: &Table, problems: &mut Problems) {
-    let Some(entry) = entry::get(table, &["camera", "command"]) else {
-        return;
-    };
-    let command: Vec<String> = entry::read(table, &["camera", "command"]).unwrap_or_default();
-    let source: String = entry::read(table, &["camera", "source"]).unwrap_or_default();
-    let (what, note) = match command.first() {
-        None => return,
-        Some(program) if program.trim().is_empty() => {
-            let note = "its first text is the program, such as \"rpicam-vid\"";
-            ("`command` names no program".to_owned(), note)
-        }
-        Some(_) if source.is_empty() => return,
-        Some(_) => {
-            let what = format!("`command` is given, and `source` too ({source:?})");
-            (
-                what,
-                "frames come from one of them: leave the other out, or set it to \"\" or []",
-            )
-        }
-    };
-    problems.add(&entry.span, "camera", what, note);
-}
-
 fn masks(table: &Table, problems: &mut Problems) {
     let path = ["camera", "mask"];
     let (Some(entry), Some(masks)) = (entry::get(table, &path), entry::read::<Vec<Mask>>(table, &path))
@@ -216,6 +210,53 @@ fn masks(table: &Table, problems: &mut Problems) {
                 "its corners lie on one line, or its outline crosses itself, so that it would hide nothing";
             problems.add(&place.span, "camera.mask", what, note);
         }
+    }
+    if hide_everything(&masks) {
+        let note = "nobody would ever be seen: corners are parts of the frame from the top left, 0 to 1; a mask is what is *not* looked at";
+        problems.add(&entry.span, "camera", "`mask` covers the whole frame", note);
+    }
+}
+
+/// Whether no place of the frame is left to look at, on a grid of [`GRID`] × [`GRID`] places.
+fn hide_everything(masks: &[Mask]) -> bool {
+    let masks: Vec<geometry::Mask> = masks.iter().map(Into::into).collect();
+    let covered = |x: usize, y: usize| {
+        let place = Rect {
+            x: x as f32 + 0.5,
+            y: y as f32 + 0.5,
+            ..Rect::default()
+        };
+        masks.iter().any(|mask| mask.covers(&place, GRID, GRID))
+    };
+    (0..GRID * GRID).all(|place| covered(place % GRID, place / GRID))
+}
+
+/// A frame has to come in every window, or most windows are empty for no reason that anybody sees.
+fn frames_in_a_window(table: &Table, problems: &mut Problems) {
+    let fps = entry::read::<f64>(table, &["camera", "fps"]);
+    let length = entry::read::<String>(table, &["window", "length"]).and_then(|text| duration::parse(&text));
+    let (rate, window) = (
+        fps.unwrap_or(Camera::default().fps),
+        length.unwrap_or(Window::default().length),
+    );
+    let frames = rate * window.as_secs_f64();
+    let (table_name, key) = if fps.is_some() {
+        ("camera", "fps")
+    } else {
+        ("window", "length")
+    };
+    if frames >= 1.0 {
+        return;
+    }
+    if let Some(entry) = entry::get(table, &[table_name, key]) {
+        let written = duration::format(window);
+        let what = format!("at {rate} frames per second not every window of {written} has a frame");
+        let note = format!(
+            "write fps = {:.1} or more in [camera], or length = \"{}s\" or more in [window]",
+            (10.0 / window.as_secs_f64()).ceil() / 10.0,
+            (1.0 / rate).ceil()
+        );
+        problems.add(&entry.span, table_name, what, note);
     }
 }
 
@@ -245,30 +286,31 @@ fn pins(table: &Table, problems: &mut Problems) {
     }
 }
 
-fn password(table: &Table, problems: &mut Problems) -> Option<Secret> {
-    let entry = entry::get(table, &["mqtt", "password_file"])?;
-    let path = entry::read::<PathBuf>(table, &["mqtt", "password_file"])?;
+/// The password for `whom`, which stands in a file.
+fn password(table: &Table, problems: &mut Problems, name: &str, whom: &str) -> Option<Secret> {
+    let entry = entry::get(table, &[name, "password_file"])?;
+    let path = entry::read::<PathBuf>(table, &[name, "password_file"])?;
     if path.as_os_str().is_empty() {
         return None;
     }
-    let username = entry::get(table, &["mqtt", "username"]);
+    let username = entry::get(table, &[name, "username"]);
     if username.is_none()
-        || entry::read::<String>(table, &["mqtt", "username"]).is_some_and(|name| name.is_empty())
+        || entry::read::<String>(table, &[name, "username"]).is_some_and(|name| name.is_empty())
     {
         let what = "`password_file` is given, but `username` is not";
-        problems.add(
-            &entry.span,
-            "mqtt",
-            what,
-            "a broker takes a password only together with a user name",
-        );
+        let note = format!("{whom} takes a password only together with a user name");
+        problems.add(&entry.span, name, what, note);
     }
     match Secret::read(&path) {
         Ok(secret) => Some(secret),
         Err(why) => {
             let what = format!("no password can be read from {}: {why}", path.display());
-            let note = "write the password into the first line of that file, readable by affectd";
-            problems.add(&entry.span, "mqtt", what, note);
+            problems.add(
+                &entry.span,
+                name,
+                what,
+                secret::advice(&format!("{name}-password")),
+            );
             None
         }
     }

@@ -2,18 +2,35 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::source;
+use affect_tflite::regular;
+
+use crate::redact;
+
+/// Longest file of a secret that is read, in bytes.
+const LONGEST: u64 = 64 << 10;
+/// Where systemd shows the service its credentials, while it runs.
+const CREDENTIALS: &str = "/run/credentials/affectd.service";
+/// Where systemd takes them from.
+const STORE: &str = "/etc/credstore";
 
 /// A password. `Debug` and `Display` print `***`; only [`Secret::reveal`] gives the text.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secret(String);
 
 impl Secret {
-    /// Wraps `text`.
+    /// Wraps `text`, which from now on is hidden in everything that leaves the program as words.
     pub(crate) fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        redact::remember(&text);
+        Self(text)
+    }
+
+    /// Wraps a text that holds a secret, such as an address with a password, which is known already.
+    pub(crate) fn around(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
@@ -23,29 +40,68 @@ impl Secret {
         &self.0
     }
 
-    /// Reads the first line of a file.
+    /// Reads the first line of a file. A credential of the service that does not run is read where systemd takes it
+    /// from, so that `affectd check` can be asked beforehand.
     ///
     /// # Errors
     /// A sentence part that says why there is no secret in it.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let bytes = source::read(path)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| "it is no text (UTF-8)".to_owned())?;
-        match text.lines().next() {
-            None | Some("") => Err("its first line is empty".to_owned()),
-            Some(line) => Ok(Self::new(line)),
-        }
+        let bytes = match (regular::read(path, LONGEST), stored(path)) {
+            (Err(error), Some(stored)) if error.kind() == io::ErrorKind::NotFound => {
+                regular::read(&stored, LONGEST).map_err(|_| {
+                    let stored = stored.display();
+                    format!("it is there only while the service runs, and {stored} cannot be read either")
+                })
+            }
+            (read, _) => read.map_err(|error| error.to_string()),
+        }?;
+        first_line(&bytes).map(Self::new)
+    }
+}
+
+/// Where a credential of the service comes from.
+fn stored(path: &Path) -> Option<PathBuf> {
+    let name = path.strip_prefix(CREDENTIALS).ok()?;
+    Some(Path::new(STORE).join(name))
+}
+
+/// How a file is made that only the service may read: it runs as nobody in particular, to whom no file can be given.
+pub(super) fn advice(name: &str) -> String {
+    format!(
+        "put it in the first line of {STORE}/affectd.{name} (owner root, mode 0600) and write \
+         password_file = \"{CREDENTIALS}/affectd.{name}\": systemd hands it to the service alone"
+    )
+}
+
+/// The first line, without what editors put around it. What may belong to the secret or not is refused.
+fn first_line(bytes: &[u8]) -> Result<&str, String> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err("it is text as UTF-16: save it as UTF-8".to_owned());
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is no text (UTF-8)".to_owned())?;
+    let text = text.trim_start_matches('\u{feff}');
+    // The end of a line is \n, \r\n, or, of an old editor, \r.
+    let line = text.split(['\n', '\r']).next().unwrap_or_default();
+    if line.is_empty() {
+        Err("its first line is empty".to_owned())
+    } else if line.trim() != line {
+        Err("its first line begins or ends with a blank: take it away".to_owned())
+    } else if line.contains(redact::is_unseen) {
+        Err("its first line holds a character that cannot be seen: type it anew".to_owned())
+    } else {
+        Ok(line)
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.write_str(redact::HIDDEN)
     }
 }
 
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.write_str(redact::HIDDEN)
     }
 }
 
@@ -69,25 +125,50 @@ mod tests {
     }
 
     #[test]
-    fn it_is_the_first_line() {
+    fn it_is_the_first_line_without_what_editors_put_around_it() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("password");
+        let blank = "its first line begins or ends with a blank: take it away";
+        let unseen = "its first line holds a character that cannot be seen: type it anew";
         for (content, expected) in [
             (&b"hunter2\n"[..], Ok("hunter2")),
             (b"hunter2\r\nmore\n", Ok("hunter2")),
-            (b" hunter2 ", Ok(" hunter2 ")),
+            (b"hunter2\r", Ok("hunter2")),
+            (b"hunter2\rmore\r", Ok("hunter2")),
+            (b"\xef\xbb\xbfgeheim\r\n", Ok("geheim")),
+            (b"two words\n", Ok("two words")),
+            (b" hunter2", Err(blank)),
+            (b"hunter2 \n", Err(blank)),
+            (b"hunter2\t\r\n", Err(blank)),
+            (b"hunter2\xc2\xa0\n", Err(blank)),
+            (b"hun\x1bter2\n", Err(unseen)),
+            (b"hun\xe2\x80\x8bter2\n", Err(unseen)),
             (b"", Err("its first line is empty")),
+            (b"\xef\xbb\xbf", Err("its first line is empty")),
             (b"\nhunter2\n", Err("its first line is empty")),
-            (b"\xff\xfe", Err("it is no text (UTF-8)")),
+            (b"h\xff", Err("it is no text (UTF-8)")),
+            (b"\xff\xfeh\0", Err("it is text as UTF-16: save it as UTF-8")),
         ] {
             fs::write(&path, content).expect("written");
             let read = Secret::read(&path);
             assert_eq!(
                 read.as_ref().map(Secret::reveal).map_err(String::as_str),
-                expected
+                expected,
+                "{content:?}"
             );
         }
         assert!(Secret::read(&folder.path().join("absent")).is_err());
         assert!(Secret::read(folder.path()).is_err());
+    }
+
+    #[test]
+    fn a_credential_is_looked_for_where_it_comes_from() {
+        let path = Path::new("/run/credentials/affectd.service/affectd.no-such-thing");
+        let why = Secret::read(path).expect_err("not there");
+        assert!(
+            why.contains("only while the service runs")
+                && why.contains("/etc/credstore/affectd.no-such-thing"),
+            "{why}"
+        );
     }
 }

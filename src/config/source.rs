@@ -1,14 +1,19 @@
 //! Where configuration comes from: files, their drop-ins, and environment variables.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+use affect_tflite::regular;
 
 /// Start of the environment variables that override a key.
 pub(crate) const ENV_PREFIX: &str = "AFFECTD__";
 /// Longest configuration file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
+
+/// How much of a line is looked at on either side of a place, in bytes.
+const NEAR: usize = 2 << 10;
 
 /// A place in a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +75,15 @@ impl Source {
         start..end
     }
 
+    /// The same, no further than [`NEAR`] bytes from `at`: a line of a megabyte is no line that anybody reads.
+    pub(super) fn near(&self, at: usize) -> Range<usize> {
+        let line = self.line_at(at);
+        let at = at.clamp(line.start, line.end);
+        let start = line.start.max(at.saturating_sub(NEAR));
+        let end = line.end.min(at.saturating_add(NEAR));
+        self.text.floor_char_boundary(start)..self.text.floor_char_boundary(end)
+    }
+
     /// Line and column (in characters) of byte `at`, both from 1.
     pub(super) fn line_and_column(&self, at: usize) -> (usize, usize) {
         let at = self.text.floor_char_boundary(at);
@@ -97,12 +111,23 @@ impl Source {
     }
 }
 
-/// `files` and the drop-ins `conf.d/*.toml` beside the first of them, in the order in which they are merged.
+/// Files to read, and what lies beside them and is not read.
+pub(super) struct Listed {
+    /// In the order in which they are merged.
+    pub(super) files: Vec<PathBuf>,
+    /// As sentences.
+    pub(super) unread: Vec<String>,
+}
+
+/// `files` and the drop-ins `conf.d/*.toml` beside the first of them, in the order of their names.
 ///
 /// # Errors
 /// If the folder of drop-ins is there and cannot be listed.
-pub(super) fn with_drop_ins(files: &[PathBuf]) -> Result<Vec<PathBuf>, (PathBuf, io::Error)> {
-    let mut all = files.to_vec();
+pub(super) fn with_drop_ins(files: &[PathBuf]) -> Result<Listed, (PathBuf, io::Error)> {
+    let mut all = Listed {
+        files: files.to_vec(),
+        unread: Vec::new(),
+    };
     let Some(first) = files.first() else {
         return Ok(all);
     };
@@ -112,46 +137,45 @@ pub(super) fn with_drop_ins(files: &[PathBuf]) -> Result<Vec<PathBuf>, (PathBuf,
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<Result<Vec<_>, _>>()
     });
-    match listed {
-        Ok(mut drop_ins) => {
-            drop_ins.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
-            drop_ins.sort();
-            all.append(&mut drop_ins);
-            Ok(all)
+    let mut drop_ins = match listed {
+        Ok(drop_ins) => drop_ins,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(all),
+        Err(error) => return Err((folder, error)),
+    };
+    drop_ins.sort();
+    for path in drop_ins {
+        match why_not_read(&path) {
+            None => all.files.push(path),
+            Some(why) => all
+                .unread
+                .push(format!("{} is not read, because {why}", path.display())),
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(all),
-        Err(error) => Err((folder, error)),
     }
+    Ok(all)
 }
 
-/// Reads a file, at most [`LONGEST`] bytes of it, as it is.
+/// Why a file in the folder of drop-ins is none.
+fn why_not_read(path: &Path) -> Option<String> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with('.') {
+        return Some("its name begins with a point, as that of a hidden file".to_owned());
+    }
+    if name.ends_with(".toml") {
+        return None;
+    }
+    let stem = name.split('.').next().unwrap_or_default();
+    Some(format!("its name does not end in .toml; as {stem}.toml it is"))
+}
+
+/// Reads a regular file of at most [`LONGEST`] bytes, as it is.
 ///
 /// # Errors
 /// A sentence part that says why it cannot be read.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))
-        .map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > LONGEST {
-        return Err(format!(
-            "it is longer than {} KiB, which no configuration is",
-            LONGEST / 1024
-        ));
-    }
-    Ok(bytes)
-}
-
-/// The environment variables that override keys, sorted by name. Bytes that are no text are replaced, and then
-/// refused by the check of their value.
-pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
-    let mut variables: Vec<_> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .filter(|(name, _)| name.starts_with(ENV_PREFIX))
-        .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
-        .collect();
-    variables.sort();
-    variables.into_iter()
+    regular::read(path, LONGEST).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => format!("{error}, which no configuration is"),
+        _ => error.to_string(),
+    })
 }
 
 #[cfg(test)]

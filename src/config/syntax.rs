@@ -7,6 +7,7 @@ use toml::de::DeTable;
 use super::entry::{self, Table, Value};
 use super::problem::{Problems, is_secret};
 use super::source::{Source, Span};
+use super::strange::strange;
 
 /// Parses source number `source` as far as it can be, and notes every error that is not the consequence of another.
 pub(super) fn parse(problems: &mut Problems, source: usize) -> Table {
@@ -24,8 +25,14 @@ pub(super) fn parse(problems: &mut Problems, source: usize) -> Table {
             break;
         }
         let here = &mut problems.sources[source];
-        let span = Span { source, bytes };
-        let (what, note) = wording(error.message(), here, &span);
+        let mut span = Span { source, bytes };
+        let (what, note) = match strange(here, &span) {
+            Some(found) if error.message() != DUPLICATE => {
+                span.bytes = found.at;
+                (found.what, found.note)
+            }
+            _ => wording(error.message(), here, &span),
+        };
         if error.message() != DUPLICATE {
             let broken = broken_by(here, &span, &tree);
             here.broken.extend(broken);

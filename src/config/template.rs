@@ -1,13 +1,12 @@
 //! Prints configuration as TOML: the commented template, and the values in effect.
 
-use std::fmt::Write;
-
 use serde_json::{Map, Value as Json};
 
 use super::check::{Kind, kind};
+use crate::redact;
 
 /// Width of the comments, in characters.
-const WIDTH: usize = 100;
+const WIDTH: usize = 80;
 
 /// What stands above the template.
 const PREFACE: &str = "Configuration of affectd.
@@ -114,19 +113,18 @@ impl Printer {
             let text = format!("{required}{}{}", description(schema), limits(schema));
             comment(&mut self.out, &format!("{off}#"), &text);
             for choice in schema["oneOf"].as_array().into_iter().flatten() {
-                let _ = writeln!(
-                    self.out,
-                    "{off}#   {:<14} {}",
-                    choice["const"].to_string(),
-                    description(choice)
-                );
+                let mark = format!("{off}#   {:<14}", choice["const"].to_string());
+                let under = format!("{off}#   {:<14}", "");
+                wrapped(&mut self.out, &mark, &under, description(choice));
             }
         }
         let (off, shown) = match given {
             Some(value) => (off, value),
             None => ("#", &schema["examples"][0]),
         };
-        line(&mut self.out, &format!("{off}{name} = {}", toml_text(shown)));
+        let text = toml_text(shown);
+        let shown = redact::without_secrets(&text);
+        line(&mut self.out, &format!("{off}{name} = {shown}"));
     }
 }
 
@@ -183,15 +181,20 @@ fn comment(out: &mut String, mark: &str, text: &str) {
         if index > 0 {
             line(out, mark);
         }
-        let mut row = mark.to_owned();
-        for word in paragraph.split_whitespace() {
-            if row.chars().count() + 1 + word.chars().count() > WIDTH {
-                line(out, &row);
-                row = mark.to_owned();
-            }
-            row.push(' ');
-            row.push_str(word);
-        }
-        line(out, &row);
+        wrapped(out, mark, mark, paragraph);
     }
+}
+
+/// Writes `text` behind `mark`, and what does not fit into the line behind `under`.
+fn wrapped(out: &mut String, mark: &str, under: &str, text: &str) {
+    let mut row = mark.to_owned();
+    for word in text.split_whitespace() {
+        if row.chars().count() + 1 + word.chars().count() > WIDTH {
+            line(out, &row);
+            row = under.to_owned();
+        }
+        row.push(' ');
+        row.push_str(word);
+    }
+    line(out, &row);
 }

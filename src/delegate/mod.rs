@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use affect_core::report::ModelInfo;
-use affect_tflite::{Delegate, Delegation, Interpreter, Options, Runtime};
+use affect_tflite::{Delegate, Delegation, Interpreter, Model, Options, Runtime};
 use affect_vision::{LoadedModel, ModelError};
 use serde::{Deserialize, Serialize};
 
@@ -205,28 +205,12 @@ impl Chooser<'_> {
     /// XNNPACK; where the library lacks it (armv7) and it was not asked for by name, the library's own kernels, which
     /// is said.
     fn on_processor(&self, model: LoadedModel, fallback: Option<String>) -> Result<Network, ChoiceError> {
-        let with = |delegate: Delegate| {
-            let options = Options {
-                threads: 1,
-                delegate: delegate.clone(),
-            };
-            let interpreter = Interpreter::new(self.runtime, &model.file, &options)?;
-            let share = Share::new(model.file.operators(), interpreter.delegation());
-            Ok::<_, affect_tflite::Error>((delegate, share))
+        let (delegate, interpreter) = match self.config.delegate {
+            config::Delegate::None => with(self.runtime, &model.file, Delegate::None)?,
+            config::Delegate::Xnnpack => with(self.runtime, &model.file, Delegate::Xnnpack)?,
+            config::Delegate::Auto | config::Delegate::Edgetpu => usual(self.runtime, &model.file)?,
         };
-        let (delegate, share) = match self.config.delegate {
-            config::Delegate::None => with(Delegate::None)?,
-            config::Delegate::Xnnpack => with(Delegate::Xnnpack)?,
-            config::Delegate::Auto | config::Delegate::Edgetpu => match with(Delegate::Xnnpack) {
-                Ok(made) => made,
-                Err(error) => {
-                    log::warn!(
-                        "XNNPACK does not run here, so the library's own kernels do, which are slower: {error}"
-                    );
-                    with(Delegate::None)?
-                }
-            },
-        };
+        let share = Share::new(model.file.operators(), interpreter.delegation());
         Ok(Network {
             model,
             delegate,
@@ -234,6 +218,30 @@ impl Chooser<'_> {
             fallback,
         })
     }
+}
+
+/// XNNPACK where it runs, and the library's own kernels elsewhere (armv7), which is said.
+pub(crate) fn usual(
+    runtime: &Runtime,
+    file: &Model,
+) -> Result<(Delegate, Interpreter), affect_tflite::Error> {
+    with(runtime, file, Delegate::Xnnpack).or_else(|error| {
+        log::warn!("XNNPACK does not run here, so the library's own kernels do, which are slower: {error}");
+        with(runtime, file, Delegate::None)
+    })
+}
+
+/// On this delegate, one thread.
+pub(crate) fn with(
+    runtime: &Runtime,
+    file: &Model,
+    delegate: Delegate,
+) -> Result<(Delegate, Interpreter), affect_tflite::Error> {
+    let options = Options {
+        threads: 1,
+        delegate: delegate.clone(),
+    };
+    Ok((delegate, Interpreter::new(runtime, file, &options)?))
 }
 
 /// What speaks for the Edge TPU.

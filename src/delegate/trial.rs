@@ -11,6 +11,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use affect_child::ends_with_us;
 use affect_core::geometry::Rect;
 use affect_core::preprocess::Picture;
 use affect_tflite::{Options, Runtime};
@@ -92,7 +93,7 @@ impl Request {
         ] {
             command.arg(flag).arg(path);
         }
-        let mut child = command
+        let mut child = ends_with_us(&mut command)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .process_group(0)

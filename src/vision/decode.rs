@@ -1,17 +1,20 @@
-//! From the bytes of a JPEG or PNG to 8-bit RGB pixels, into a buffer that is used again.
+//! From the bytes of a JPEG or PNG to 8-bit RGB pixels, into a buffer that is used again. What that takes of memory is
+//! known, and bounded, before any is taken.
 
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegDecoder;
-use image::codecs::png::PngDecoder;
 use image::metadata::Orientation;
-use image::{ColorType, DynamicImage, ImageDecoder, ImageError};
+use image::{DynamicImage, ImageDecoder, ImageError, RgbImage};
 
-use super::huffman;
-use crate::capture::{Image, is_whole_jpeg};
+use super::png;
+use crate::capture::Image;
+use crate::jpeg::{self, Flaw, Shape};
 
 /// The largest picture that is decoded, in pixels: three times that in bytes is what it takes of memory.
 const MOST_PIXELS: u64 = 64_000_000;
+/// What decoding may take of memory, in bytes.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// Why a picture could not be decoded. The daemon leaves such a picture out, counts it and goes on.
 #[derive(Debug, thiserror::Error)]
@@ -21,18 +24,19 @@ pub(crate) enum DecodeError {
     Foreign { name: String },
     /// The decoder gave up.
     #[error("`{name}` is broken ({cause}); the picture is left out.")]
-    Broken { name: String, cause: ImageError },
-    /// A JPEG that ends too early. The decoder would fill the rest with grey.
-    #[error(
-        "`{name}` is cut off: a JPEG ends with an end mark, and this one has none; the picture is left out."
-    )]
-    CutOff { name: String },
+    Broken { name: String, cause: Cause },
+    /// A JPEG of which something is missing. The decoder would fill it with grey, or with rubbish.
+    #[error("`{name}` is {}: {flaw}; the picture is left out.", if flaw.is_cut_off() { "cut off" } else { "damaged" })]
+    NotWhole { name: String, flaw: Flaw },
     /// A raw frame with too few bytes.
     #[error("A raw frame has {bytes} bytes, but {least} are needed for its size; the frame is left out.")]
     Short { bytes: usize, least: usize },
     /// More pixels than are decoded.
     #[error("`{name}` has {width}×{height} px, but affectd decodes up to {} megapixels; the picture is left out. Scale it down.", MOST_PIXELS / 1_000_000)]
     TooLarge { name: String, width: u32, height: u32 },
+    /// More memory than may be taken.
+    #[error("`{name}` takes {} MiB of memory to decode, and affectd gives {} MiB; the picture is left out. Scale it down, or save it upright and as a plain, not progressive, JPEG.", bytes >> 20, MOST_BYTES >> 20)]
+    TooMuch { name: String, bytes: u64 },
     /// No pixels.
     #[error("`{name}` has {width}×{height} px, so there is nothing to see; the picture is left out.")]
     Empty {
@@ -40,6 +44,15 @@ pub(crate) enum DecodeError {
         width: usize,
         height: usize,
     },
+}
+
+/// What a decoder said.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cause {
+    #[error(transparent)]
+    Jpeg(#[from] ImageError),
+    #[error(transparent)]
+    Png(#[from] ::png::DecodingError),
 }
 
 /// Decodes pictures; keeps its buffer.
@@ -79,20 +92,10 @@ impl Decoder {
     }
 
     fn decode_file(&mut self, bytes: &[u8], name: &str) -> Result<(), DecodeError> {
-        let broken = |cause| DecodeError::Broken {
-            name: name.to_owned(),
-            cause,
-        };
-        if bytes.starts_with(&[0xFF, 0xD8, 0xFF]) {
-            if !is_whole_jpeg(bytes) {
-                return Err(DecodeError::CutOff {
-                    name: name.to_owned(),
-                });
-            }
-            let bytes = huffman::with_tables(bytes);
-            self.read(JpegDecoder::new(Cursor::new(bytes)).map_err(broken)?, name)
-        } else if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
-            self.read(PngDecoder::new(Cursor::new(bytes)).map_err(broken)?, name)
+        if bytes.starts_with(&jpeg::START) {
+            self.decode_jpeg(bytes, name)
+        } else if bytes.starts_with(png::START) {
+            self.decode_png(bytes, name)
         } else {
             Err(DecodeError::Foreign {
                 name: name.to_owned(),
@@ -100,172 +103,126 @@ impl Decoder {
         }
     }
 
-    fn read(&mut self, mut decoder: impl ImageDecoder, name: &str) -> Result<(), DecodeError> {
+    fn decode_jpeg(&mut self, bytes: &[u8], name: &str) -> Result<(), DecodeError> {
+        let not_whole = |flaw| DecodeError::NotWhole {
+            name: name.to_owned(),
+            flaw,
+        };
         let broken = |cause| DecodeError::Broken {
             name: name.to_owned(),
-            cause,
+            cause: Cause::Jpeg(cause),
         };
-        let (width, height) = decoder.dimensions();
-        if u64::from(width) * u64::from(height) > MOST_PIXELS {
-            return Err(DecodeError::TooLarge {
-                name: name.to_owned(),
-                width,
-                height,
-            });
+        if !jpeg::has_start_and_end(bytes) {
+            return Err(not_whole(Flaw::NoEnd));
         }
+        let bytes = jpeg::with_tables(bytes);
+        let mut decoder = JpegDecoder::new(Cursor::new(&bytes)).map_err(broken)?;
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        // A progressive picture is held in whole coefficients of two bytes.
+        let coefficients = Shape::of(&bytes).map_or(0, |shape| {
+            if shape.progressive {
+                2 * shape.components as u64
+            } else {
+                0
+            }
+        });
+        let (width, height) = decoder.dimensions();
+        self.check_size(name, [width, height], 3 + coefficients, orientation)?;
+        jpeg::account(&bytes).map_err(not_whole)?;
+        let channels = usize::from(decoder.color_type().channel_count());
+        self.rgb.resize(self.width * self.height * channels, 0);
+        decoder.read_image(&mut self.rgb).map_err(broken)?;
+        self.finish(channels, orientation);
+        Ok(())
+    }
+
+    fn decode_png(&mut self, bytes: &[u8], name: &str) -> Result<(), DecodeError> {
+        let broken = |cause| DecodeError::Broken {
+            name: name.to_owned(),
+            cause: Cause::Png(cause),
+        };
+        // A PNG without pixels has no valid header.
+        if let Some([0, _] | [_, 0]) = png::size(bytes) {
+            self.check_size(name, [0, 0], 0, Orientation::NoTransforms)?;
+        }
+        let mut reader = png::open(bytes).map_err(broken)?;
+        let channels = reader.output_color_type().0.samples();
+        let orientation = png::orientation(&reader);
+        let (width, height) = reader.info().size();
+        self.check_size(name, [width, height], channels.max(3) as u64, orientation)?;
+        self.rgb.resize(self.width * self.height * channels, 0);
+        reader.next_frame(&mut self.rgb).map_err(broken)?;
+        self.finish(channels, orientation);
+        Ok(())
+    }
+
+    /// Sets the size, if a picture of it can be decoded with so many bytes for a pixel.
+    fn check_size(
+        &mut self,
+        name: &str,
+        [width, height]: [u32; 2],
+        bytes: u64,
+        orientation: Orientation,
+    ) -> Result<(), DecodeError> {
+        let pixels = u64::from(width) * u64::from(height);
+        // Turning takes a second buffer.
+        let bytes = match orientation {
+            Orientation::NoTransforms => bytes * pixels,
+            _ => bytes.max(6) * pixels,
+        };
+        let name = name.to_owned();
         (self.width, self.height) = (width as usize, height as usize);
-        if width == 0 || height == 0 {
-            return Err(DecodeError::Empty {
-                name: name.to_owned(),
+        match (pixels, bytes) {
+            (0, _) => Err(DecodeError::Empty {
+                name,
                 width: self.width,
                 height: self.height,
-            });
+            }),
+            _ if pixels > MOST_PIXELS => Err(DecodeError::TooLarge { name, width, height }),
+            (_, MOST_BYTES..) => Err(DecodeError::TooMuch { name, bytes }),
+            _ => Ok(()),
         }
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        if decoder.color_type() == ColorType::Rgb8 && orientation == Orientation::NoTransforms {
-            self.rgb.resize(self.width * self.height * 3, 0);
-            return decoder.read_image(&mut self.rgb).map_err(broken);
+    }
+
+    /// Makes three channels of what was decoded, and turns it upright.
+    fn finish(&mut self, channels: usize, orientation: Orientation) {
+        to_rgb(&mut self.rgb, channels);
+        if orientation == Orientation::NoTransforms {
+            return;
         }
-        // Grey, 16-bit, transparent or turned pictures: rare, so they may cost an allocation.
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(broken)?;
+        let (width, height) = (self.width as u32, self.height as u32);
+        let Some(picture) = RgbImage::from_raw(width, height, std::mem::take(&mut self.rgb)) else {
+            unreachable!("the buffer has three bytes for every pixel");
+        };
+        let mut picture = DynamicImage::ImageRgb8(picture);
         picture.apply_orientation(orientation);
         let picture = picture.into_rgb8();
         (self.width, self.height) = (picture.width() as usize, picture.height() as usize);
         self.rgb = picture.into_raw();
-        Ok(())
     }
+}
+
+/// Makes 8-bit RGB of brightness, brightness and transparency, or RGB and transparency, in place.
+fn to_rgb(pixels: &mut Vec<u8>, channels: usize) {
+    let count = pixels.len() / channels.max(1);
+    match channels {
+        1 | 2 => {
+            pixels.resize(pixels.len().max(count * 3), 0);
+            if channels == 2 {
+                (0..count).for_each(|pixel| pixels[pixel] = pixels[2 * pixel]);
+            }
+            // From the end, where nothing is overwritten that is still needed.
+            for pixel in (0..count).rev() {
+                let luma = pixels[pixel];
+                pixels[3 * pixel..3 * pixel + 3].fill(luma);
+            }
+        }
+        4 => (0..count).for_each(|pixel| pixels.copy_within(4 * pixel..4 * pixel + 3, 3 * pixel)),
+        _ => {}
+    }
+    pixels.truncate(count * 3);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::capture::{Layout, PixelFormat};
-    use image::codecs::jpeg::JpegEncoder;
-    use image::codecs::png::PngEncoder;
-    use image::{ExtendedColorType, ImageEncoder};
-
-    fn jpeg(width: u32, height: u32) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let pixels = vec![200; (width * height * 3) as usize];
-        JpegEncoder::new(&mut bytes)
-            .encode(&pixels, width, height, ExtendedColorType::Rgb8)
-            .unwrap();
-        bytes
-    }
-
-    fn png(width: u32, height: u32, pixels: &[u8], colour: ExtendedColorType) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        PngEncoder::new(&mut bytes)
-            .write_image(pixels, width, height, colour)
-            .unwrap();
-        bytes
-    }
-
-    fn complaint(bytes: Vec<u8>) -> String {
-        let image = Image::Encoded {
-            bytes,
-            name: "x.jpg".to_owned(),
-        };
-        Decoder::default().decode(image).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn jpeg_and_png_become_rgb() {
-        let mut decoder = Decoder::default();
-        let (width, height, rgb) = decoder
-            .decode(Image::Encoded {
-                bytes: jpeg(20, 10),
-                name: String::new(),
-            })
-            .map(|(w, h, p)| (w, h, p.to_vec()))
-            .unwrap();
-        assert_eq!((width, height, rgb.len()), (20, 10, 600));
-        assert!(rgb.iter().all(|p| p.abs_diff(200) < 3));
-        let transparent = png(1, 1, &[10, 20, 30, 128], ExtendedColorType::Rgba8);
-        let (_, _, rgb) = decoder
-            .decode(Image::Encoded {
-                bytes: transparent,
-                name: String::new(),
-            })
-            .unwrap();
-        assert_eq!(rgb, [10, 20, 30]);
-        let grey = png(2, 1, &[7, 9], ExtendedColorType::L8);
-        let (_, _, rgb) = decoder
-            .decode(Image::Encoded {
-                bytes: grey,
-                name: String::new(),
-            })
-            .unwrap();
-        assert_eq!(rgb, [7, 7, 7, 9, 9, 9]);
-    }
-
-    #[test]
-    fn raw_frames_become_rgb_and_short_ones_are_refused() {
-        let raw = |bytes: &[u8]| Image::Raw {
-            layout: Layout::packed(PixelFormat::Grey, 2, 1),
-            bytes: bytes.to_vec(),
-        };
-        let mut decoder = Decoder::default();
-        let (width, height, rgb) = decoder.decode(raw(&[7, 9])).unwrap();
-        assert_eq!((width, height, rgb), (2, 1, &[7, 7, 7, 9, 9, 9][..]));
-        let error = decoder.decode(raw(&[7])).unwrap_err().to_string();
-        assert!(error.contains("has 1 bytes, but 2 are needed"), "{error}");
-    }
-
-    #[test]
-    fn a_camera_may_leave_out_the_huffman_tables() {
-        // As many USB cameras do: the standard ones are meant.
-        let whole = jpeg(20, 10);
-        let mut without = whole[..2].to_vec();
-        let mut at = 2;
-        while whole[at + 1] != 0xDA {
-            let end = at + 2 + usize::from(u16::from_be_bytes([whole[at + 2], whole[at + 3]]));
-            if whole[at + 1] != 0xC4 {
-                without.extend(&whole[at..end]);
-            }
-            at = end;
-        }
-        without.extend(&whole[at..]);
-        assert!(without.len() + 100 < whole.len());
-        let mut decoder = Decoder::default();
-        let mut pixels = |bytes: Vec<u8>| {
-            let name = String::new();
-            decoder
-                .decode(Image::Encoded { bytes, name })
-                .map(|(_, _, rgb)| rgb.to_vec())
-                .unwrap()
-        };
-        assert_eq!(pixels(without), pixels(whole));
-        // What has no structure is left to the decoder, and does no harm.
-        for bytes in [
-            &[0xFF, 0xD8][..],
-            &[0xFF, 0xD8, 0xFF, 0xE0, 0xFF, 0xFF],
-            &[0xFF, 0xD8, 0xFF, 0xE0, 0, 0, 1],
-        ] {
-            assert_eq!(huffman::with_tables(bytes), bytes);
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_decoded_says_why() {
-        assert!(complaint(b"GIF89a".to_vec()).contains("neither a JPEG nor a PNG"));
-        assert!(complaint(Vec::new()).contains("neither a JPEG nor a PNG"));
-        let whole = jpeg(64, 64);
-        assert!(complaint(whole[..whole.len() - 2].to_vec()).contains("cut off"));
-        let mut damaged = whole.clone();
-        damaged[20..60].fill(0xFF);
-        assert!(complaint(damaged).contains("broken"));
-        let mut no_pixels = png(1, 1, &[1, 2, 3], ExtendedColorType::Rgb8);
-        no_pixels[16..24].fill(0);
-        assert!(complaint(no_pixels).contains("left out"));
-    }
-
-    #[test]
-    fn a_huge_picture_is_refused_before_it_takes_memory() {
-        // The header of a JPEG is enough to say 20,000 × 20,000.
-        let mut bytes = jpeg(64, 64);
-        let sof = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
-        bytes[sof + 5..sof + 9].copy_from_slice(&[0x4E, 0x20, 0x4E, 0x20]);
-        assert!(complaint(bytes).contains("20000×20000 px, but affectd decodes up to 64 megapixels"));
-    }
-}
+#[path = "decode_tests.rs"]
+mod tests;

@@ -12,7 +12,7 @@ use affect_vision::{Classifier, Detector, EngineError};
 use crate::capture::Frame;
 
 mod decode;
-mod huffman;
+mod png;
 
 pub(crate) use decode::{DecodeError, Decoder};
 

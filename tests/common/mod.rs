@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub mod memory;
+
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -20,9 +22,11 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The binary under test.
+/// The binary under test. Whose machine this is may have swap; what the daemon does about that is seen in `tests/swap.sh`.
 pub fn affectd() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_affectd"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_affectd"));
+    command.env("AFFECTD__PRIVACY__ALLOW_SWAP", "true");
+    command
 }
 
 /// Runs the binary to its end.
@@ -45,6 +49,17 @@ pub fn free_port() -> u16 {
         .local_addr()
         .unwrap()
         .port()
+}
+
+/// The bundled clip as a video, made by ffmpeg with these arguments.
+pub fn make_video(path: &Path, arguments: &[&str]) {
+    let made = Command::new("ffmpeg")
+        .args(["-loglevel", "error", "-r", "4", "-f", "mjpeg", "-i"])
+        .arg(root().join("tests/data/clip.mjpeg"))
+        .args(arguments)
+        .arg(path)
+        .status();
+    assert!(made.expect("ffmpeg is missing: run `make setup`").success());
 }
 
 /// A configuration for the bundled clip at real-time pace, with short windows; `more` is appended.

@@ -20,17 +20,15 @@ use crate::window::{Reading, SeenFace};
 const SPEED: f32 = 12.5;
 /// How far boxes of a face that keeps still may lie apart, in widths of it.
 const SLACK: f32 = 1.0;
-/// By which factor boxes of a face that keeps its distance may differ, and by how much more for each second.
+/// By which factor boxes of a face that keeps its distance may differ …
 const SIZE_SLACK: f32 = 1.3;
-/// Whoever was seen to walk away may come back within this time, where he went or where he must be by now; after it, who
-/// walks up is taken for somebody else. Whoever was not seen to walk away may be anybody who comes later.
+/// … and by how much more for each second: somebody leans to a camera that is near.
+const SIZE_SPEED: f32 = 3.0;
+/// Whoever was seen to walk out of the picture may come back within this time, where he went or where he must be by now;
+/// after it, who walks in is taken for somebody else. Whoever was not seen to walk out may be anybody who comes later.
 const TURN_ROUND: Duration = Duration::from_secs(5);
 /// How far from where he went somebody comes back, in widths of a face.
 const TURNED: f32 = 3.0;
-/// How fast somebody moves who walks, at least, in widths of a face per second.
-const WALK: f32 = 1.0;
-/// The shortest time over which that can be told.
-const WALK_SEEN: Duration = Duration::from_millis(300);
 /// Stays that ended longer ago cannot matter any more: no comparison looks back further.
 const FORGET: Duration = Duration::from_secs(660);
 /// More stays than these since the last report are not kept apart any more.
@@ -50,7 +48,7 @@ pub(crate) struct Stay {
     first: Sight,
     last: Sight,
     /// Where it was within a second of its first sight, and about a second before its last.
-    early: Sight,
+    early: Rect,
     late: [Sight; 2],
     /// Width and height of the frame.
     size: (f32, f32),
@@ -60,8 +58,6 @@ pub(crate) struct Stay {
     pub(crate) read: u32,
     pub(crate) confident: u32,
     pub(crate) sum: [f64; EXPRESSIONS],
-    /// The last reading.
-    pub(crate) latest: Option<Reading>,
 }
 
 impl Stay {
@@ -71,14 +67,13 @@ impl Stay {
             name,
             first: sight,
             last: sight,
-            early: sight,
+            early: rect,
             late: [sight; 2],
             size,
             frames: 0,
             read: 0,
             confident: 0,
             sum: [0.0; EXPRESSIONS],
-            latest: None,
         }
     }
 
@@ -87,7 +82,7 @@ impl Stay {
         self.last = Sight { at, rect };
         self.size = size;
         if at.saturating_sub(self.first.at) <= SECOND {
-            self.early = self.last;
+            self.early = rect;
         }
         if at.saturating_sub(self.late[1].at) >= SECOND {
             self.late = [self.late[1], self.last];
@@ -111,7 +106,6 @@ impl Stay {
         self.read += 1;
         add(&mut self.sum, &scores);
         self.confident += u32::from(reading.confident);
-        self.latest = Some(reading);
     }
 
     fn begin_window(&mut self) {
@@ -119,14 +113,14 @@ impl Stay {
         self.sum = [0.0; EXPRESSIONS];
     }
 
-    /// Whether it was seen to walk away: it ended in motion, or at an edge towards which it had moved.
-    fn walked_off(&self) -> bool {
-        passes_edge(&self.late[0].rect, &self.last.rect, self.size) || is_walk(&self.late[0], &self.last)
+    /// Whether it was seen to walk out of the picture: it ended at an edge, towards which it had moved.
+    fn walked_out(&self) -> bool {
+        passes_edge(&self.late[0].rect, &self.last.rect, self.size)
     }
 
-    /// Whether it was seen to walk up: it began in motion, or came from an edge.
-    fn walked_up(&self) -> bool {
-        passes_edge(&self.early.rect, &self.first.rect, self.size) || is_walk(&self.first, &self.early)
+    /// Whether it was seen to walk into the picture.
+    fn walked_in(&self) -> bool {
+        passes_edge(&self.early, &self.first.rect, self.size)
     }
 
     /// Whether whoever ended this stay could be who began `later`.
@@ -139,23 +133,16 @@ impl Stay {
         let distance = self.last.rect.distance(&later.first.rect) / width;
         let ratio = size_ratio(&self.last.rect, &later.first.rect);
         let seconds = gap.as_secs_f32();
-        if self.walked_off() && later.walked_up() {
+        if self.walked_out() && later.walked_in() {
             // He has turned round, or gone on unseen.
             let back = distance <= TURNED * SLACK;
             let on = self.expected(seconds).distance(&later.first.rect) / width;
             return gap <= TURN_ROUND
-                && ratio <= SIZE_SLACK + seconds
+                && ratio <= SIZE_SLACK + SIZE_SPEED * seconds
                 && (back || on <= SLACK + 2.0 * seconds);
         }
-        distance <= SLACK + SPEED * seconds && ratio <= SIZE_SLACK + seconds
+        distance <= SLACK + SPEED * seconds && ratio <= SIZE_SLACK + SIZE_SPEED * seconds
     }
-}
-
-/// Whether a face has moved from one sight to the next as somebody does who walks.
-fn is_walk(from: &Sight, to: &Sight) -> bool {
-    let time = to.at.saturating_sub(from.at);
-    let width = from.rect.w.max(to.rect.w).max(1.0);
-    time >= WALK_SEEN && from.rect.distance(&to.rect) / width >= WALK * time.as_secs_f32()
 }
 
 fn add(sums: &mut [f64; EXPRESSIONS], more: &[f64; EXPRESSIONS]) {
@@ -275,10 +262,20 @@ impl Attendance {
         self.overflowed = false;
     }
 
+    /// There were too many stays, but a report has gone out, after which everything begins anew.
+    pub(crate) fn forget_overflow(&mut self) {
+        self.overflowed = false;
+    }
+
+    /// Whether a face goes on with a stay.
+    pub(crate) fn knows(&self, face: &SeenFace) -> bool {
+        self.names.contains_key(&face.track) || face.before.is_some_and(|name| self.names.contains_key(&name))
+    }
+
     /// Ends a window: forgets what it counted, and every stay that ended before `before` and is not in `kept`, whose
     /// places are changed to the new ones.
-    pub(crate) fn end_window(&mut self, before: Duration, kept: &mut [Person]) {
-        let needed: BTreeSet<usize> = kept.iter().flatten().copied().collect();
+    pub(crate) fn end_window(&mut self, before: Duration, kept: Vec<&mut Vec<usize>>) {
+        let needed: BTreeSet<usize> = kept.iter().flat_map(|places| places.iter().copied()).collect();
         let mut places = vec![usize::MAX; self.stays.len()];
         let mut stays = Vec::new();
         for (place, mut stay) in std::mem::take(&mut self.stays).into_iter().enumerate() {
@@ -290,7 +287,7 @@ impl Attendance {
         }
         self.names = stays.iter().enumerate().map(|(i, stay)| (stay.name, i)).collect();
         self.stays = stays;
-        for place in kept.iter_mut().flatten() {
+        for place in kept.into_iter().flatten() {
             *place = places[*place];
         }
     }
@@ -300,30 +297,35 @@ impl Attendance {
         now.saturating_sub(FORGET)
     }
 
-    /// The people among `stays`: a stay that could go on as a later one is taken for the same person, the nearest first.
+    /// The people among `stays`, as few as they can be: a stay that could go on as a later one is taken for the same person
+    /// (a largest matching, the nearest first).
     pub(crate) fn people(&self, mut stays: Vec<usize>) -> Vec<Person> {
         stays.sort_by_key(|place| self.stays[*place].first.at);
-        let mut pairs = Vec::new();
-        for (i, a) in stays.iter().enumerate() {
-            for (j, b) in stays.iter().enumerate().skip(i + 1) {
-                let (a, b) = (&self.stays[*a], &self.stays[*b]);
-                if self.could_become(a, b) {
-                    let gap = (b.first.at - a.last.at).as_secs_f32();
-                    let width = a.last.rect.w.max(1.0);
-                    pairs.push((a.last.rect.distance(&b.first.rect) / width + gap, i, j));
-                }
-            }
+        let could_be: Vec<Vec<usize>> = stays
+            .iter()
+            .enumerate()
+            .map(|(i, a)| {
+                let mut later: Vec<(f32, usize)> = stays
+                    .iter()
+                    .enumerate()
+                    .skip(i + 1)
+                    .filter_map(|(j, b)| Some((self.farness(*a, *b)?, j)))
+                    .collect();
+                later.sort_by(|a, b| a.0.total_cmp(&b.0));
+                later.into_iter().map(|(_, j)| j).collect()
+            })
+            .collect();
+        let mut earlier = vec![None; stays.len()];
+        for i in 0..stays.len() {
+            augment(i, &could_be, &mut earlier, &mut vec![false; stays.len()]);
         }
-        pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut next = vec![None; stays.len()];
-        let mut has_earlier = vec![false; stays.len()];
-        for (_, i, j) in pairs {
-            if next[i].is_none() && !has_earlier[j] {
-                next[i] = Some(j);
-                has_earlier[j] = true;
+        for (j, i) in earlier.iter().enumerate() {
+            if let Some(i) = i {
+                next[*i] = Some(j);
             }
         }
-        let first = (0..stays.len()).filter(|i| !has_earlier[*i]);
+        let first = (0..stays.len()).filter(|i| earlier[*i].is_none());
         first
             .map(|i| {
                 std::iter::successors(Some(i), |i| next[*i])
@@ -331,6 +333,15 @@ impl Attendance {
                     .collect()
             })
             .collect()
+    }
+
+    /// How far, in widths of a face and in seconds, a stay lies from a later one that it could go on as.
+    fn farness(&self, stay: usize, later: usize) -> Option<f32> {
+        let (a, b) = (&self.stays[stay], &self.stays[later]);
+        self.could_become(a, b).then(|| {
+            let gap = (b.first.at - a.last.at).as_secs_f32();
+            a.last.rect.distance(&b.first.rect) / a.last.rect.w.max(1.0) + gap
+        })
     }
 
     /// How far the group `now` differs from the group `then`.

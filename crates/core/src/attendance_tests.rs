@@ -93,7 +93,7 @@ fn who_stays_is_the_same_under_every_name() {
     };
     assert_eq!(attendance.see(seconds(6.0), SIZE, &renamed), Some(place));
     let mut people = alone(&[place]);
-    attendance.end_window(seconds(6.0), &mut people);
+    attendance.end_window(seconds(6.0), people.iter_mut().collect());
     assert_eq!(attendance.see(seconds(7.0), SIZE, &renamed), Some(people[0][0]));
 }
 
@@ -181,7 +181,7 @@ fn what_ended_long_ago_is_forgotten_and_who_was_reported_is_not() {
     sits(&mut attendance, 1, 100.0, 0.0, 10.0);
     let present = sits(&mut attendance, 2, 200.0, 0.0, 900.0);
     let mut people = alone(&[old]);
-    attendance.end_window(Attendance::horizon(seconds(900.0)), &mut people);
+    attendance.end_window(Attendance::horizon(seconds(900.0)), people.iter_mut().collect());
     assert_eq!(attendance.stays.len(), 2);
     assert_eq!(attendance.stay(people[0][0]).name, TrackId(0));
     assert_eq!(present, 2, "and the others move up");

@@ -19,7 +19,7 @@ use crate::attendance::{Attendance, Change, Person};
 use crate::expression::Expression;
 use crate::mood::MoodClassifier;
 use crate::release::{Released, Releaser};
-use crate::statistics::{GroupStatistics, Tally};
+use crate::statistics::{AtOnce, GroupStatistics, Tally};
 use crate::window::{FrameFaces, SeenFace, Span};
 
 /// The least value that `min_group` may take. Below three, a member of the group can work out the others.
@@ -109,6 +109,8 @@ pub struct Gate {
     attendance: Attendance,
     tally: Tally,
     last_frame: Option<Duration>,
+    /// Faces in the last frame, and its size.
+    seen_before: (usize, (f32, f32)),
     last: Last,
     #[cfg(feature = "attack")]
     without: Option<Rule>,
@@ -126,6 +128,8 @@ enum Last {
     Followed {
         end: Duration,
         people: Vec<Person>,
+        /// Which of their stays were seen together.
+        together: Vec<Vec<usize>>,
         by_frames: bool,
     },
     /// Nobody is followed any more; nothing may be said before this time.
@@ -144,6 +148,7 @@ impl Gate {
             attendance: Attendance::default(),
             tally: Tally::default(),
             last_frame: None,
+            seen_before: (0, (0.0, 0.0)),
             last: Last::None,
             #[cfg(feature = "attack")]
             without: None,
@@ -208,9 +213,10 @@ impl Gate {
         }
     }
 
-    /// A recording starts again: what follows was published before, and is judged as it was then.
+    /// A recorded video starts again: what follows was published before, and is judged as it was then. (A folder of pictures
+    /// may have others by now.)
     pub fn start_again(&mut self) {
-        if self.origin != Origin::Live {
+        if self.origin == Origin::Recording {
             self.tally = Tally::default();
             self.attendance.clear();
             self.last = Last::None;
@@ -226,6 +232,10 @@ impl Gate {
             self.interrupt();
         }
         self.last_frame = Some(frame.at);
+        if self.jumps(frame) {
+            self.interrupt();
+        }
+        self.seen_before = (frame.faces.len(), frame.size);
         let mut faces: Vec<(usize, &SeenFace)> = Vec::with_capacity(frame.faces.len());
         for face in &frame.faces {
             if let Some(place) = self.attendance.see(frame.at, frame.size, face) {
@@ -245,8 +255,12 @@ impl Gate {
             is_read(face)
                 && (self.holds(Rule::Confidence) || face.reading.is_none_or(|reading| reading.confident))
         };
-        let at_once = faces.iter().filter(|(_, face)| is_read(face)).count();
-        let counts = at_once >= self.min_group as usize || (at_once > 0 && !self.holds(Rule::Simultaneity));
+        let read: Vec<usize> = faces
+            .iter()
+            .filter(|(_, face)| is_read(face))
+            .map(|(place, _)| *place)
+            .collect();
+        let counts = read.len() >= self.least_at_once();
         for (place, face) in &faces {
             let stay = self.attendance.stay_mut(*place);
             stay.frames += u32::from(counts);
@@ -255,32 +269,56 @@ impl Gate {
             }
         }
         let seen: Vec<usize> = faces.iter().map(|(place, _)| *place).collect();
-        self.tally
-            .add(frame, &seen, counts.then_some(at_once), &self.attendance);
+        self.tally.add(frame, &seen, counts.then_some(read));
+    }
+
+    /// How many people must be seen at once.
+    fn least_at_once(&self) -> usize {
+        match self.holds(Rule::Simultaneity) {
+            true => self.min_group as usize,
+            false => 1,
+        }
+    }
+
+    /// Whether the camera itself was moved, or another picture came: most faces are lost at once, and as many are new.
+    fn jumps(&self, frame: &FrameFaces) -> bool {
+        let (before, size) = self.seen_before;
+        let goes_on = frame
+            .faces
+            .iter()
+            .filter(|face| self.attendance.knows(face))
+            .count();
+        let new = frame.faces.len() - goes_on;
+        before > 0 && (size != frame.size || (before >= 3 && 2 * goes_on < before && 2 * new >= before))
     }
 
     /// Closes the window `span` and says what may be said of it.
     pub fn close(&mut self, span: &Span) -> Verdict {
         let people = self.people(&self.tally);
-        let verdict = self.judge(span, &people);
+        let at_once = self.tally.at_once(&people, self.least_at_once());
+        let verdict = self.judge(span, &people, &at_once);
         let tally = std::mem::take(&mut self.tally);
         if let Judgement::Release { by_frames } = verdict {
             #[cfg(feature = "attack")]
             let (tally, people) = self.with_merged(tally, people);
-            let statistics = GroupStatistics::of(&tally, &people, &self.attendance, by_frames);
+            #[cfg(feature = "attack")]
+            let at_once = tally.at_once(&people, self.least_at_once());
+            let statistics = GroupStatistics::of(&tally, &people, &at_once, &self.attendance, by_frames);
             #[cfg(feature = "attack")]
             let statistics = match self.holds(Rule::EqualWeights) {
                 true => statistics,
                 false => statistics.weighted_by_time(&people, &self.attendance),
             };
             let released = self.releaser.release(&statistics);
+            let stays = people.iter().flatten().copied().collect();
             self.last = Last::Followed {
                 end: span.end,
+                together: tally.together(&stays),
                 people,
                 by_frames,
             };
-            let start = span.covered_from();
-            self.end_window(start);
+            self.end_window(span.covered_from());
+            self.attendance.forget_overflow();
             return Verdict::Released(Box::new(released));
         }
         #[cfg(feature = "attack")]
@@ -300,15 +338,18 @@ impl Gate {
 
     fn end_window(&mut self, before: Duration) {
         match &mut self.last {
-            Last::Followed { people, .. } => self.attendance.end_window(before, people),
-            _ => self.attendance.end_window(before, &mut []),
+            Last::Followed { people, together, .. } => {
+                let kept = people.iter_mut().chain(together);
+                self.attendance.end_window(before, kept.collect());
+            }
+            _ => self.attendance.end_window(before, Vec::new()),
         }
     }
 
     /// The people of the open window: who was read, and seen for a while or part of the last report.
     fn people(&self, tally: &Tally) -> Vec<Person> {
         let least = match self.holds(Rule::Presence) && self.holds(Rule::Simultaneity) {
-            true => f64::from(tally.counted) * LEAST_PRESENCE,
+            true => tally.counted() as f64 * LEAST_PRESENCE,
             false => 1.0,
         };
         let mut people = match self.holds(Rule::Simultaneity) {
@@ -329,19 +370,18 @@ impl Gate {
         people
     }
 
-    fn judge(&self, span: &Span, people: &[Person]) -> Judgement {
+    fn judge(&self, span: &Span, people: &[Person], at_once: &AtOnce) -> Judgement {
         let (frames, time) = match self.origin {
             Origin::Live => (COUNTED_FRAMES, COUNTED_TIME),
             Origin::Recording => (COUNTED_FRAMES, Duration::ZERO),
             Origin::Stills => (1, Duration::ZERO),
         };
-        let is_group = people.len() >= self.min_group as usize
-            && self.tally.counted >= frames
-            && self.tally.counted_for() >= time;
+        let is_group =
+            people.len() >= self.min_group as usize && at_once.frames >= frames && at_once.time >= time;
         if !is_group {
             return Judgement::Suppress;
         }
-        let by_frames = people.len() as f64 > MOST_LINKED * f64::from(self.tally.peak);
+        let by_frames = people.len() as f64 > MOST_LINKED * f64::from(at_once.peak);
         let release = match &self.last {
             Last::None => true,
             Last::Lost { until } => span.end >= *until,
@@ -349,14 +389,33 @@ impl Gate {
             Last::Followed { .. } if self.attendance.overflowed() => false,
             Last::Followed {
                 people: then,
+                together,
                 by_frames: before,
                 ..
-            } => self.allows(&self.attendance.change(then, people), by_frames || *before),
+            } => {
+                let change = self.change(then, together, people);
+                self.allows(&change, by_frames || *before)
+            }
         };
         match release {
             true => Judgement::Release { by_frames },
             false => Judgement::Hold,
         }
+    }
+
+    /// How far the group differs from that of the last report. Of those who left or joined no more are certain than were seen
+    /// together in one frame: one person is never five, however often he comes and goes.
+    fn change(&self, then: &[Person], together: &[Vec<usize>], now: &[Person]) -> Change {
+        let mut change = self.attendance.change(then, now);
+        let stays = |people: &[Person]| -> BTreeSet<usize> { people.iter().flatten().copied().collect() };
+        let (then, now) = (stays(then), stays(now));
+        let most = |sets: &[Vec<usize>], others: &BTreeSet<usize>| {
+            let count = |set: &Vec<usize>| set.iter().filter(|stay| !others.contains(stay)).count();
+            sets.iter().map(count).max().unwrap_or(0)
+        };
+        change.left_least = change.left_least.min(most(together, &now));
+        change.joined_least = change.joined_least.min(most(&self.tally.together(&now), &then));
+        change
     }
 
     /// Whether so large a change, or none, keeps anybody from being subtracted out. Where linked people cannot be told

@@ -69,6 +69,8 @@ pub struct Drops {
     pub broken: u64,
     /// Left out to keep the board cool.
     pub heat: u64,
+    /// A file that is played in real time could not be read fast enough for it.
+    pub late: u64,
 }
 
 /// Frames that took about the same time. A camera's frame begins at its buffer's timestamp, if that is by the monotonic

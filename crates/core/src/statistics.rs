@@ -2,7 +2,7 @@
 //!
 //! These numbers are raw: only the privacy gate ([`crate::gate`]) decides what of them may be said.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::attendance::{Attendance, Person, Stay, mean_scores};
@@ -10,66 +10,58 @@ use crate::descriptor::{GroupDescriptor, Moments};
 use crate::expression::{EXPRESSIONS, dominant};
 use crate::window::FrameFaces;
 
+/// A frame with enough faces at once.
+#[derive(Debug)]
+struct CountedFrame {
+    at: Duration,
+    /// The stays of the faces that were read a moment ago.
+    stays: Vec<usize>,
+}
+
 /// What is counted of an open window.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Frames with enough people at once.
-    pub(crate) counted: u32,
-    /// Most people at once.
-    pub(crate) peak: u32,
-    first: Option<Duration>,
-    last: Duration,
-    /// Sum over the counted frames of the people at once.
-    people: u64,
+    frames: Vec<CountedFrame>,
     stays: BTreeSet<usize>,
     classified: u32,
     skipped: u32,
-    /// Over the counted frames: the mean of the latest scores, and the part of the faces by strongest expression.
-    scores: Moments,
-    share: Moments,
-    unknown: f64,
+}
+
+/// The frames in which enough people of a report were seen at once.
+#[derive(Debug)]
+pub(crate) struct AtOnce {
+    /// How many there are.
+    pub(crate) frames: u32,
+    /// How far the first and the last lie apart.
+    pub(crate) time: Duration,
+    /// Most of these people in one frame.
+    pub(crate) peak: u32,
+    /// The mean of that.
+    mean: f64,
+    /// What each person weighs if every frame weighs the same.
+    weights: Vec<f64>,
 }
 
 impl Tally {
-    /// Takes a frame in: the stays of everybody seen in it, and how many people it counts for, if it counts.
-    pub(crate) fn add(
-        &mut self,
-        frame: &FrameFaces,
-        seen: &[usize],
-        counts: Option<usize>,
-        attendance: &Attendance,
-    ) {
+    /// Takes a frame in: the stays of everybody seen in it, and of those who were read a moment ago, if the frame counts.
+    pub(crate) fn add(&mut self, frame: &FrameFaces, seen: &[usize], counts: Option<Vec<usize>>) {
         self.stays.extend(seen);
         self.skipped += frame.skipped;
         self.classified += frame.faces.iter().filter(|face| face.reading.is_some()).count() as u32;
-        let Some(at_once) = counts else { return };
-        self.counted += 1;
-        self.peak = self.peak.max(at_once as u32);
-        self.people += at_once as u64;
-        self.first.get_or_insert(frame.at);
-        self.last = frame.at;
-        let mut mean = Moments::default();
-        let mut share = [0.0; EXPRESSIONS];
-        let mut unknown = 0.0;
-        for reading in seen.iter().filter_map(|place| attendance.stay(*place).latest) {
-            mean.add(&reading.scores.map(f64::from));
-            share[dominant(&reading.scores).0.index()] += 1.0;
-            unknown += f64::from(u8::from(!reading.confident));
+        if let Some(stays) = counts {
+            self.frames.push(CountedFrame { at: frame.at, stays });
         }
-        let count = f64::from(mean.count());
-        if count > 0.0 {
-            self.scores.add(mean.mean());
-            self.share.add(&share.map(|s| s / count));
-            self.unknown += unknown / count;
-        }
+    }
+
+    /// How many frames count.
+    pub(crate) fn counted(&self) -> usize {
+        self.frames.len()
     }
 
     /// Adds another window, as an attack shows that must not be.
     #[cfg(feature = "attack")]
     pub(crate) fn merge(&mut self, more: Self) {
-        self.counted += more.counted;
-        self.peak = self.peak.max(more.peak);
-        self.people += more.people;
+        self.frames.extend(more.frames);
         self.stays.extend(more.stays);
     }
 
@@ -78,9 +70,60 @@ impl Tally {
         self.stays.iter().copied().collect()
     }
 
-    /// How far the first and the last counted frame lie apart.
-    pub(crate) fn counted_for(&self) -> Duration {
-        self.first.map_or(Duration::ZERO, |first| self.last - first)
+    /// The frames in which at least `least` of `people` were seen at once: nobody else makes a frame count for them.
+    pub(crate) fn at_once(&self, people: &[Person], least: usize) -> AtOnce {
+        let owner: HashMap<usize, usize> = people
+            .iter()
+            .enumerate()
+            .flat_map(|(person, stays)| stays.iter().map(move |stay| (*stay, person)))
+            .collect();
+        let mut at_once = AtOnce {
+            frames: 0,
+            time: Duration::ZERO,
+            peak: 0,
+            mean: 0.0,
+            weights: vec![0.0; people.len()],
+        };
+        let mut first = None;
+        for frame in &self.frames {
+            let present: BTreeSet<usize> = frame
+                .stays
+                .iter()
+                .filter_map(|stay| owner.get(stay).copied())
+                .collect();
+            if present.len() < least {
+                continue;
+            }
+            at_once.frames += 1;
+            at_once.time = frame.at - *first.get_or_insert(frame.at);
+            at_once.peak = at_once.peak.max(present.len() as u32);
+            at_once.mean += present.len() as f64;
+            for person in &present {
+                at_once.weights[*person] += 1.0 / present.len() as f64;
+            }
+        }
+        at_once.mean /= f64::from(at_once.frames.max(1));
+        at_once
+    }
+
+    /// Which of `stays` were seen together, frame by frame, each set once.
+    pub(crate) fn together(&self, stays: &BTreeSet<usize>) -> Vec<Vec<usize>> {
+        let mut sets: Vec<Vec<usize>> = self
+            .frames
+            .iter()
+            .map(|frame| {
+                frame
+                    .stays
+                    .iter()
+                    .copied()
+                    .filter(|stay| stays.contains(stay))
+                    .collect()
+            })
+            .collect();
+        sets.iter_mut().for_each(|set| set.sort_unstable());
+        sets.sort_unstable();
+        sets.dedup();
+        sets
     }
 }
 
@@ -111,56 +154,48 @@ pub struct GroupStatistics {
 }
 
 impl GroupStatistics {
-    pub(crate) fn of(tally: &Tally, people: &[Person], attendance: &Attendance, by_frames: bool) -> Self {
+    pub(crate) fn of(
+        tally: &Tally,
+        people: &[Person],
+        at_once: &AtOnce,
+        attendance: &Attendance,
+        by_frames: bool,
+    ) -> Self {
+        let mut weighted = Weighted::default();
         let mut moments = Moments::default();
-        let mut share = [0.0; EXPRESSIONS];
-        let mut unknown = 0.0;
+        let mut descriptor = GroupDescriptor::default();
         let mut all = Vec::with_capacity(people.len());
-        for person in people {
+        for (person, weight) in people.iter().zip(&at_once.weights) {
             let stays: Vec<&Stay> = person.iter().map(|place| attendance.stay(*place)).collect();
             let Some(mean) = mean_scores(&stays) else { continue };
+            let is_known = stays.iter().any(|stay| stay.confident > 0);
+            weighted.add(&mean, is_known, if by_frames { *weight } else { 1.0 });
             moments.add(&mean);
             all.push(mean);
-            share[strongest(&mean)] += 1.0;
-            let is_known = stays.iter().any(|stay| stay.confident > 0);
-            unknown += f64::from(u8::from(!is_known));
         }
-        let count = f64::from(moments.count()).max(1.0);
-        let mut descriptor = GroupDescriptor::default();
-        descriptor.add_frame(all.iter().map(<[f64; EXPRESSIONS]>::as_slice));
-        let frames = f64::from(tally.scores.count()).max(1.0);
         let asked = f64::from(tally.classified + tally.skipped).max(1.0);
+        let (mean, share, unknown_share) = weighted.means();
+        let descriptor = if by_frames {
+            descriptor.add_frame([mean.as_slice()]);
+            descriptor.vector()
+        } else {
+            descriptor.add_frame(all.iter().map(<[f64; EXPRESSIONS]>::as_slice));
+            descriptor.vector()
+        };
         Self {
             persons: moments.count(),
-            people_mean: tally.people as f64 / f64::from(tally.counted.max(1)),
-            peak: tally.peak,
+            people_mean: at_once.mean,
+            peak: at_once.peak,
             by_frames,
-            mean: fixed(if by_frames {
-                tally.scores.mean()
-            } else {
-                moments.mean()
-            }),
+            mean,
             std: if by_frames {
                 [0.0; EXPRESSIONS]
             } else {
                 fixed(&moments.std())
             },
-            share: match by_frames {
-                true => fixed(tally.share.mean()),
-                false => share.map(|s| s / count),
-            },
-            unknown_share: match by_frames {
-                true => tally.unknown / frames,
-                false => unknown / count,
-            },
-            descriptor: match by_frames {
-                true => {
-                    let mut descriptor = GroupDescriptor::default();
-                    descriptor.add_frame([tally.scores.mean()]);
-                    descriptor.vector().unwrap_or_default()
-                }
-                false => descriptor.vector().unwrap_or_default(),
-            },
+            share,
+            unknown_share,
+            descriptor: descriptor.unwrap_or_default(),
             skipped_part: f64::from(tally.skipped) / asked,
         }
     }
@@ -168,22 +203,46 @@ impl GroupStatistics {
     /// The means with persons weighing by the time for which they were seen, as an attack shows that they must not.
     #[cfg(feature = "attack")]
     pub(crate) fn weighted_by_time(mut self, people: &[Person], attendance: &Attendance) -> Self {
-        let mut mean = [0.0; EXPRESSIONS];
-        let mut share = [0.0; EXPRESSIONS];
-        let mut all = 0.0;
+        let mut weighted = Weighted::default();
         for person in people {
             let stays: Vec<&Stay> = person.iter().map(|place| attendance.stay(*place)).collect();
             let weight: f64 = stays.iter().map(|stay| f64::from(stay.frames)).sum();
-            let Some(scores) = mean_scores(&stays) else {
-                continue;
-            };
-            all += weight;
-            mean.iter_mut().zip(scores).for_each(|(m, s)| *m += weight * s);
-            share[strongest(&scores)] += weight;
+            if let Some(mean) = mean_scores(&stays) {
+                weighted.add(&mean, true, weight);
+            }
         }
-        self.mean = mean.map(|m| m / all);
-        self.share = share.map(|s| s / all);
+        (self.mean, self.share, _) = weighted.means();
         self
+    }
+}
+
+/// Sums over persons, each with a weight.
+#[derive(Default)]
+struct Weighted {
+    weight: f64,
+    mean: [f64; EXPRESSIONS],
+    share: [f64; EXPRESSIONS],
+    unknown: f64,
+}
+
+impl Weighted {
+    fn add(&mut self, mean: &[f64; EXPRESSIONS], is_known: bool, weight: f64) {
+        self.weight += weight;
+        self.mean
+            .iter_mut()
+            .zip(mean)
+            .for_each(|(sum, m)| *sum += weight * m);
+        self.share[strongest(mean)] += weight;
+        self.unknown += if is_known { 0.0 } else { weight };
+    }
+
+    fn means(&self) -> ([f64; EXPRESSIONS], [f64; EXPRESSIONS], f64) {
+        let weight = if self.weight > 0.0 { self.weight } else { 1.0 };
+        (
+            self.mean.map(|sum| sum / weight),
+            self.share.map(|sum| sum / weight),
+            self.unknown / weight,
+        )
     }
 }
 

@@ -3,9 +3,14 @@
 
 use std::path::Path;
 
+use crate::regular;
+
+/// Longest library that is looked at, in bytes.
+const LONGEST: u64 = 1 << 30;
+
 /// Why a file should not be given to the loader; `None` if nothing speaks against it.
 pub(crate) fn objection(path: &Path) -> Option<String> {
-    match std::fs::read(path) {
+    match regular::read(path, LONGEST) {
         Ok(bytes) => check(&bytes).err(),
         Err(error) => Some(error.to_string()),
     }

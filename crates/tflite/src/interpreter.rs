@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use crate::delegate::{Delegate, Delegation, Living, watch};
 use crate::error::Error;
+use crate::hushed::hushed;
 use crate::model::Model;
 use crate::reporter::{Reporter, report};
 use crate::runtime::{Object, Runtime};
@@ -69,6 +70,14 @@ impl Interpreter {
     /// [`Error::Delegate`] if the delegate cannot be made; [`Error::Refused`], with the library's own words, if it
     /// refuses the model, the delegate or the memory.
     pub fn new(runtime: &Runtime, model: &Model, options: &Options) -> Result<Self, Error> {
+        match options.delegate {
+            // It may crash, and then what it said before is all that is known.
+            Delegate::External { .. } => Self::made(runtime, model, options),
+            Delegate::None | Delegate::Xnnpack => hushed(|| Self::made(runtime, model, options)),
+        }
+    }
+
+    fn made(runtime: &Runtime, model: &Model, options: &Options) -> Result<Self, Error> {
         let api = runtime.api();
         let reporter = Box::<Reporter>::default();
         let refused = |action| Error::Refused {

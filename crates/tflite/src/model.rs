@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::graph::{self, Summary};
+use crate::regular;
 use crate::tensor::TensorInfo;
 
 /// The largest file that is read. Face networks take some megabytes.
@@ -24,7 +25,7 @@ impl Model {
     /// # Errors
     /// [`Error::Unreadable`], or those of [`Model::from_bytes`].
     pub fn from_file(path: &Path) -> Result<Self, Error> {
-        let bytes = std::fs::read(path).map_err(|cause| Error::Unreadable {
+        let bytes = regular::read(path, LARGEST as u64).map_err(|cause| Error::Unreadable {
             path: path.to_owned(),
             cause,
         })?;

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,7 +29,8 @@ pub struct Runtime(Arc<Api>);
 pub(crate) struct XnnpackOptions {
     pub(crate) threads: i32,
     pub(crate) flags: u32,
-    rest: [u64; 31],
+    /// What the library fills in of it, it fills in itself; nothing is read here.
+    rest: MaybeUninit<[u64; 31]>,
 }
 
 /// Declares the functions that are taken from the library, and loads them.

@@ -3,8 +3,9 @@
 #![cfg(feature = "vulkan")]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use affect_train::device::{Kind, compare};
+use affect_train::device::Kind;
 use affect_train::network::architecture::{Architecture, Family};
+use affect_train::train::card::{compare, open};
 
 #[test]
 fn a_graphics_card_learns_what_the_processor_learns() {
@@ -20,7 +21,7 @@ fn a_graphics_card_learns_what_the_processor_learns() {
             folded: false,
             hidden: 0,
         };
-        let card = Kind::Vulkan.open(&network).unwrap();
+        let card = open(Kind::Vulkan, &network).unwrap();
         println!("{name:?}: {}", compare(&card, &network).unwrap());
     }
 }

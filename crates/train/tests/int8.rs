@@ -6,7 +6,7 @@ mod common;
 use affect_core::geometry::Rect;
 use affect_core::preprocess::Picture;
 use affect_tflite::{Delegate, Interpreter, Model, Options, Runtime};
-use affect_train::data::augment::Pixels;
+use affect_train::data::pixels::Pixels;
 use affect_train::data::sample;
 use affect_train::int8::{self, Exported};
 use affect_train::network::architecture::{Architecture, Family};

@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use affect_core::manifest::{Element, Manifest, ManifestError, Mood, Quantisation, Task};
 use affect_core::mood::{MoodClassifier, MoodClassifierError};
-use affect_tflite::{ElementType, Model, TensorInfo};
+use affect_tflite::{ElementType, Model, TensorInfo, regular};
 use sha2::{Digest, Sha256};
+
+/// Longest file of a model's folder that is read, in bytes.
+const LONGEST: u64 = 256 << 20;
 
 /// A model whose file is what its manifest says.
 #[derive(Debug)]
@@ -66,7 +69,7 @@ impl LoadedModel {
     /// Reads the model in `folder` and checks file against manifest.
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
         let path = folder.join("model.toml");
-        let text = std::fs::read_to_string(&path).map_err(|cause| ModelError::Unreadable {
+        let text = regular::read_text(&path, LONGEST).map_err(|cause| ModelError::Unreadable {
             path: path.clone(),
             cause,
         })?;
@@ -151,7 +154,7 @@ fn mood_classifier(path: PathBuf, sha256: &str) -> Result<MoodClassifier, ModelE
 
 /// A file that must have this SHA-256.
 fn read_verified(path: &Path, wanted: &str) -> Result<Vec<u8>, ModelError> {
-    let bytes = std::fs::read(path).map_err(|cause| ModelError::Unreadable {
+    let bytes = regular::read(path, LONGEST).map_err(|cause| ModelError::Unreadable {
         path: path.to_owned(),
         cause,
     })?;

@@ -35,15 +35,35 @@ pub(crate) enum PipeError {
     },
     /// It writes something else.
     #[error(
-        "The camera's command `{program}` writes no JPEGs: let it write MJPEG, or say in [camera] format, width and height what it writes."
+        "The camera's command `{program}` writes no JPEGs: let it write MJPEG, or say in [camera] format, width and height what it writes{}.",
+        said(last)
     )]
-    Foreign { program: String },
+    Foreign { program: String, last: String },
+    /// It writes JPEGs where raw frames are expected.
+    #[error(
+        "The camera's command `{program}` writes JPEGs, but [camera] format says {format}: set it to \"mjpg\", or let the command write raw frames."
+    )]
+    Jpegs { program: String, format: &'static str },
+    /// Its raw frames have another size than is configured.
+    #[error(
+        "The camera's command `{program}` writes frames of {bytes} bytes, but one of {expected} has {expected_bytes}: it may be {likely}. Correct [camera] width, height and format, or let the command write just these, rows without padding."
+    )]
+    Shape {
+        program: String,
+        bytes: usize,
+        expected: String,
+        expected_bytes: usize,
+        /// What has so many bytes.
+        likely: String,
+    },
 }
 
 /// The last words of a command, as a part of a sentence.
 fn said(last: &str) -> String {
     if last.is_empty() {
         String::new()
+    } else if last.contains("401") {
+        format!("; its last words: {last} (is the login right? See [camera] username and password_file)")
     } else {
         format!("; its last words: {last}")
     }
@@ -55,7 +75,9 @@ impl PipeError {
         match self {
             Self::Start { cause, .. } => system_state(cause),
             Self::Silent { .. } => CameraStateWord::NoData,
-            Self::Ended { .. } | Self::Foreign { .. } => CameraStateWord::NoSignal,
+            Self::Ended { .. } | Self::Foreign { .. } | Self::Jpegs { .. } | Self::Shape { .. } => {
+                CameraStateWord::NoSignal
+            }
         }
     }
 
@@ -65,7 +87,8 @@ impl PipeError {
             Self::Start { .. } => "start",
             Self::Ended { .. } => "ended",
             Self::Silent { .. } => "silent",
-            Self::Foreign { .. } => "foreign",
+            Self::Foreign { .. } | Self::Jpegs { .. } => "foreign",
+            Self::Shape { .. } => "shape",
         }
     }
 }

@@ -1,44 +1,37 @@
 //! The output of a command as a source: `rpicam-vid` for a CSI camera, `gst-launch-1.0` on a Jetson, `ffmpeg` for RTSP.
 //!
-//! The command writes JPEGs one after the other, or raw frames of one size, to its standard output. It runs in a
-//! process group of its own, so that stopping it stops its children, too. What it says on standard error goes to our
-//! log.
+//! The command writes JPEGs one after the other, or raw frames of one size, to its standard output.
 
-mod ending;
 mod error;
-mod listen;
+mod shape;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Read};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
-
-use super::jpegs::Jpegs;
 use super::pixels::Layout;
+use super::program::{self, LINES, Program, ending};
 use super::rate::Pacer;
-use super::{Image, Next, Source, SourceError};
-use ending::{ending, wait};
+use super::{Image, Next, Source, SourceError, patience};
+use crate::config::Secret;
+use crate::jpeg;
 pub(crate) use error::PipeError;
-use listen::{LINES, listen};
+use shape::{Found, ShapeWatch};
 
-/// The longest wait before the caller is asked whether to go on.
-const NAP: Duration = Duration::from_millis(100);
-/// How long a command may take to end when it is asked to.
-const GRACE: Duration = Duration::from_millis(500);
-/// Bytes that are read at once: what a pipe holds.
-const PIECE: usize = 64 << 10;
+/// The variable in which a command finds a network camera's address.
+const URL: &str = "AFFECTD_CAMERA_URL";
 
 /// Which command to run, and what it writes.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PipeSettings {
     /// The program and its arguments.
     pub(crate) command: Vec<String>,
+    /// The network camera's address, with user name and password: it goes into the program's environment, which only its
+    /// own user can read, never into its arguments.
+    pub(crate) url: Option<Secret>,
+    /// What it reads from its standard input: a few lines, which fit into a pipe.
+    pub(crate) input: Option<Secret>,
     pub(crate) output: Output,
     /// Frames per second to take; more are dropped.
     pub(crate) fps: f64,
@@ -65,36 +58,40 @@ impl PipeSettings {
 /// A running command.
 pub(super) struct Pipe {
     settings: PipeSettings,
-    child: Child,
-    stdout: ChildStdout,
-    /// The last line of its standard error.
-    last_line: Arc<Mutex<String>>,
+    program: Program,
     buffer: Buffer,
-    /// For reading into.
-    piece: Vec<u8>,
     began: Instant,
     last_frame: Instant,
+    /// Bytes that came since.
+    since_then: u64,
     pacer: Pacer,
 }
 
 /// What was read and is no whole frame yet.
 enum Buffer {
-    Jpegs(Jpegs),
-    Raw(Layout, Vec<u8>),
+    Jpegs(jpeg::Stream),
+    Raw(Layout, Vec<u8>, ShapeWatch),
 }
 
 impl Buffer {
     fn new(output: Output) -> Self {
         match output {
-            Output::Jpegs => Self::Jpegs(Jpegs::default()),
-            Output::Raw(layout) => Self::Raw(layout, Vec::new()),
+            Output::Jpegs => Self::Jpegs(jpeg::Stream::default()),
+            Output::Raw(layout) => Self::Raw(layout, Vec::new(), ShapeWatch::new(layout)),
         }
     }
 
-    fn push(&mut self, piece: &[u8]) {
+    /// Takes in what was read; what is wrong with it, if that is certain.
+    fn push(&mut self, piece: &[u8]) -> Option<Found> {
         match self {
-            Self::Jpegs(jpegs) => jpegs.push(piece),
-            Self::Raw(_, bytes) => bytes.extend_from_slice(piece),
+            Self::Jpegs(jpegs) => {
+                jpegs.push(piece);
+                None
+            }
+            Self::Raw(_, bytes, watch) => {
+                bytes.extend_from_slice(piece);
+                watch.push(piece)
+            }
         }
     }
 
@@ -107,7 +104,7 @@ impl Buffer {
                     bytes,
                     name: format!("a frame of {program}"),
                 }),
-            Self::Raw(layout, bytes) => {
+            Self::Raw(layout, bytes, _) => {
                 let size = layout.least_bytes();
                 let whole = bytes.len() / size.max(1) * size;
                 if whole == 0 {
@@ -124,6 +121,14 @@ impl Buffer {
         }
     }
 
+    /// Whether its frames may be used.
+    fn lets_through(&self) -> bool {
+        match self {
+            Self::Jpegs(_) => true,
+            Self::Raw(.., watch) => watch.lets_through(),
+        }
+    }
+
     fn is_too_large(&self) -> bool {
         matches!(self, Self::Jpegs(jpegs) if jpegs.is_too_large())
     }
@@ -131,110 +136,106 @@ impl Buffer {
 
 impl Pipe {
     pub(super) fn open(settings: &PipeSettings, again: bool) -> Result<Self, PipeError> {
-        let start = |cause| PipeError::Start {
-            program: settings.program().to_owned(),
-            cause,
-        };
-        let mut child = Command::new(settings.program())
-            .args(settings.command.iter().skip(1))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(start)?;
-        let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-            return Err(start(io::Error::other("it has no output")));
-        };
-        let last_line = Arc::new(Mutex::new(String::new()));
-        let (program, last) = (settings.program().to_owned(), Arc::clone(&last_line));
-        // It ends with the command's last process. Nobody waits for it: a child that has left the group may live on.
-        let listener = std::thread::Builder::new().name("camera-log".to_owned());
-        let listening =
-            listener.spawn(move || listen(stderr, &program, &last, if again { 0 } else { LINES }));
+        let mut command = Command::new(settings.program());
+        command.args(settings.command.iter().skip(1)).env_remove(URL);
+        if let Some(url) = &settings.url {
+            command.env(URL, url.reveal());
+        }
+        let input = settings.input.as_ref().map(Secret::reveal);
+        let program = Program::start(&mut command, input, if again { 0 } else { LINES });
         let now = Instant::now();
         let pipe = Self {
-            child,
-            stdout,
-            last_line,
+            program: program.map_err(|cause| PipeError::Start {
+                program: settings.program().to_owned(),
+                cause,
+            })?,
             buffer: Buffer::new(settings.output),
-            piece: vec![0; PIECE],
             began: now,
             last_frame: now,
+            since_then: 0,
             pacer: Pacer::new(settings.fps),
             settings: settings.clone(),
         };
-        // Whoever is dropped here ends the command.
-        listening.map_err(start)?;
         log::debug!("The camera's command `{}` is started.", settings.program());
         Ok(pipe)
     }
 
-    /// Waits for output, up to a nap; how many bytes came, `None` if none did.
-    fn read(&mut self) -> io::Result<Option<usize>> {
-        let patience = Timespec {
-            tv_sec: 0,
-            tv_nsec: NAP.subsec_nanos().into(),
+    /// What is told of a command that writes something else than is configured.
+    fn wrong(&self, wrong: Found) -> PipeError {
+        let program = self.settings.program().to_owned();
+        let Output::Raw(layout) = self.settings.output else {
+            let last = self.program.last_words();
+            return PipeError::Foreign { program, last };
         };
-        let mut events = [PollFd::new(&self.stdout, PollFlags::IN)];
-        match poll(&mut events, Some(&patience)) {
-            Ok(0) | Err(rustix::io::Errno::INTR) => return Ok(None),
-            Ok(_) => {}
-            Err(error) => return Err(error.into()),
-        }
-        match self.stdout.read(&mut self.piece) {
-            Ok(count) => Ok(Some(count)),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-            Err(error) => Err(error),
+        match wrong {
+            Found::Other(bytes, likely) => PipeError::Shape {
+                program,
+                bytes,
+                expected: format!(
+                    "{}×{} px in {}",
+                    layout.width,
+                    layout.height,
+                    layout.format.name()
+                ),
+                expected_bytes: layout.least_bytes(),
+                likely,
+            },
+            _ => PipeError::Jpegs {
+                program,
+                format: layout.format.name(),
+            },
         }
     }
 
     fn ended(&mut self, how: Option<String>) -> PipeError {
-        let how = how.unwrap_or_else(|| match wait(&mut self.child, GRACE) {
+        let how = how.unwrap_or_else(|| match self.program.status() {
             Some(status) => ending(status),
             None => "has closed its output but runs on".to_owned(),
         });
         PipeError::Ended {
             program: self.settings.program().to_owned(),
             how,
-            last: self.last_words(),
+            last: self.program.last_words(),
         }
-    }
-
-    fn last_words(&self) -> String {
-        self.last_line
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 }
 
 impl Source for Pipe {
     fn next(&mut self) -> Result<Next, SourceError> {
-        let patience = self.settings.frame_timeout;
-        match self.read() {
-            Ok(Some(0)) => return Err(self.ended(None).into()),
-            Ok(Some(count)) => self.buffer.push(&self.piece[..count]),
-            Ok(None) => {}
+        let patience = patience(self.settings.frame_timeout, self.settings.fps);
+        let wrong = match self.program.read() {
+            Ok(program::Output::Piece(piece)) => {
+                self.since_then += piece.len() as u64;
+                self.buffer.push(piece)
+            }
+            Ok(program::Output::Nothing) => None,
+            Ok(program::Output::End) => return Err(self.ended(None).into()),
             Err(error) => return Err(self.ended(Some(format!("cannot be read: {error}"))).into()),
+        };
+        if let Some(wrong) = wrong {
+            return Err(self.wrong(wrong).into());
         }
         let program = self.settings.program();
         if let Some(image) = self.buffer.newest(program) {
             let now = Instant::now();
-            self.last_frame = now;
-            if self.pacer.take(now - self.began) {
+            (self.last_frame, self.since_then) = (now, 0);
+            self.pacer.note(now - self.began);
+            if self.buffer.lets_through() && self.pacer.take(now - self.began) {
                 return Ok(Next::Taken(image, now));
             }
-        } else if self.buffer.is_too_large() {
-            let program = program.to_owned();
-            return Err(PipeError::Foreign { program }.into());
-        } else if self.last_frame.elapsed() > patience {
-            return Err(PipeError::Silent {
-                program: program.to_owned(),
-                patience,
-                last: self.last_words(),
-            }
-            .into());
+        } else if self.buffer.is_too_large() || self.last_frame.elapsed() > patience {
+            let (program, last) = (program.to_owned(), self.program.last_words());
+            // It is not silent, but what it says is no picture.
+            let is_foreign = matches!(self.buffer, Buffer::Jpegs(_)) && self.since_then > 0;
+            return Err(match is_foreign {
+                true => PipeError::Foreign { program, last }.into(),
+                false => PipeError::Silent {
+                    program,
+                    patience,
+                    last,
+                }
+                .into(),
+            });
         }
         Ok(Next::NotYet)
     }
@@ -242,19 +243,5 @@ impl Source for Pipe {
     fn rewind(&mut self) -> Result<(), SourceError> {
         // A command has no beginning to go back to.
         Ok(())
-    }
-}
-
-impl Drop for Pipe {
-    fn drop(&mut self) {
-        // The group lives on while any of its processes does, even if the command itself has ended.
-        let Some(group) = Pid::from_raw(self.child.id().cast_signed()) else {
-            return;
-        };
-        // A group that has ended already is no error.
-        let _ = kill_process_group(group, Signal::TERM);
-        let _ = wait(&mut self.child, GRACE);
-        let _ = kill_process_group(group, Signal::KILL);
-        let _ = self.child.wait();
     }
 }

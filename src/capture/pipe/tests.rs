@@ -2,16 +2,19 @@
 
 use affect_core::report::CameraStateWord;
 
-use super::super::jpegs::tests::jpeg;
 use super::super::pixels::PixelFormat;
-use super::listen::{LINE, printable};
+use super::super::program::{LINE, printable};
 use super::*;
+use crate::jpeg::stream_tests::jpeg;
 
 fn settings(script: &str, output: Output) -> PipeSettings {
     PipeSettings {
         command: ["sh", "-c", script].map(str::to_owned).into(),
+        url: None,
+        input: None,
         output,
-        fps: 1000.0,
+        // Every frame, however soon after the last it comes.
+        fps: 1e6,
         // On a busy machine a shell may take its time.
         frame_timeout: Duration::from_secs(20),
     }
@@ -157,4 +160,19 @@ fn more_frames_than_wanted_are_dropped() {
         "{} of 10 frames",
         frames.len()
     );
+}
+
+#[test]
+fn an_address_is_found_in_the_environment_and_an_input_is_read() {
+    let mut settings = settings(
+        "printf %s \"$AFFECTD_CAMERA_URL\"; cat",
+        Output::Raw(Layout::packed(PixelFormat::Grey, 8, 1)),
+    );
+    settings.url = Some(Secret::around("cam1"));
+    settings.input = Some(Secret::around("cam2"));
+    let (frames, _) = play(&settings);
+    assert_eq!(frames, [b"cam1cam2"]);
+    settings.url = None;
+    settings.input = Some(Secret::around("of cam 3"));
+    assert_eq!(play(&settings).0, [b"of cam 3"]);
 }

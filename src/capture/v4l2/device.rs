@@ -1,11 +1,14 @@
 //! A real camera, by the `v4l` crate. What is odd about the crate is kept in here; `docs/decisions/0006` says why.
 
 use std::io;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 use v4l::buffer::{Flags, Metadata, Type};
 use v4l::capability::Flags as Capability;
@@ -13,13 +16,13 @@ use v4l::device::Handle;
 use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::FrameSizeEnum;
 use v4l::io::mmap::Stream;
-use v4l::io::traits::CaptureStream;
+use v4l::io::traits::{CaptureStream, Stream as _};
 use v4l::video::Capture;
 use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
 
 use super::choose::{Mode, Offer, Size};
-use super::{Agreed, Camera, Identity, OLDEST, Shot};
+use super::{Agreed, Camera, Identity, OLDEST, STUCK, Shot};
 use crate::capture::pixels::PixelFormat;
 
 /// Buffers that are asked for. The driver fills some while one is read.
@@ -41,6 +44,19 @@ struct Running {
     /// Whether a buffer was fetched already. `Stream::next` gives one back before it fetches one, so the first must be
     /// fetched without it, and is lost.
     has_buffer: bool,
+}
+
+/// Whether a stream could not be stopped, so that its device stays open until this process ends.
+static HELD: AtomicBool = AtomicBool::new(false);
+
+/// Whether a stream may be dropped after it was asked to stop. The crate panics if it cannot stop a stream that it drops;
+/// unwinding, it drops the buffers, which cannot be freed while the stream runs, and panics again: that would end the
+/// process at once. ENODEV is expected, and taken calmly.
+fn may_be_dropped(stopped: &io::Result<()>) -> bool {
+    match stopped {
+        Ok(()) => true,
+        Err(error) => Errno::from_io_error(error) == Some(Errno::NODEV),
+    }
 }
 
 /// The crate panics where a driver tells something that it does not know, or where cleaning up fails.
@@ -65,6 +81,9 @@ fn closed() -> io::Error {
 
 impl Camera for V4l2 {
     fn open(path: &Path) -> io::Result<Self> {
+        if HELD.load(Ordering::Relaxed) {
+            return Err(io::Error::other(STUCK));
+        }
         guarded(|| {
             Ok(Self {
                 stream: None,
@@ -137,8 +156,10 @@ impl Camera for V4l2 {
 
     fn start(&mut self) -> io::Result<()> {
         let running = self.stream.as_mut().ok_or_else(closed)?;
-        running.stream.set_timeout(Duration::ZERO);
-        match guarded(|| running.stream.next().map(|_| ())) {
+        match guarded(|| {
+            running.stream.set_timeout(Duration::ZERO);
+            running.stream.next().map(|_| ())
+        }) {
             Ok(()) => {
                 running.has_buffer = true;
                 Ok(())
@@ -151,13 +172,13 @@ impl Camera for V4l2 {
     fn wait(&mut self, patience: Duration) -> io::Result<bool> {
         let running = self.stream.as_mut().ok_or_else(closed)?;
         let milliseconds = i32::try_from(patience.as_millis()).unwrap_or(i32::MAX);
-        let ready = match running.handle.poll(POLLIN, milliseconds) {
+        let ready = match guarded(|| running.handle.poll(POLLIN, milliseconds)) {
             Ok(count) => count > 0,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => false,
             Err(error) => return Err(error),
         };
         if ready && !running.has_buffer {
-            running.stream.dequeue()?;
+            guarded(|| running.stream.dequeue())?;
             running.has_buffer = true;
             return Ok(false);
         }
@@ -166,7 +187,8 @@ impl Camera for V4l2 {
 
     fn read(&mut self, look: &mut dyn FnMut(Shot<'_>)) -> io::Result<()> {
         let running = self.stream.as_mut().ok_or_else(closed)?;
-        let (buffer, meta) = running.stream.next()?;
+        let stream = &mut running.stream;
+        let (buffer, meta) = guarded(move || stream.next())?;
         let used = (meta.bytesused as usize).min(buffer.len());
         look(Shot {
             bytes: &buffer[..used],
@@ -179,15 +201,23 @@ impl Camera for V4l2 {
 
 impl Drop for V4l2 {
     fn drop(&mut self) {
-        let (stream, device) = (self.stream.take(), self.device.take());
-        // Only ENODEV is expected here, and taken calmly by the crate.
-        let closed = guarded(|| {
-            drop((stream, device));
-            Ok(())
-        });
-        if closed.is_err() {
-            log::warn!("A camera could not be closed cleanly.");
+        if let Some(mut running) = self.stream.take() {
+            let stopped = guarded(|| running.stream.stop());
+            if !may_be_dropped(&stopped) {
+                HELD.store(true, Ordering::Relaxed);
+                log::error!("The stream of a camera could not be stopped: {stopped:?}.");
+                mem::forget(running);
+                return;
+            }
+            let dropped = guarded(|| {
+                drop(running);
+                Ok(())
+            });
+            if dropped.is_err() {
+                log::warn!("A camera could not be closed cleanly.");
+            }
         }
+        self.device = None;
     }
 }
 
@@ -298,6 +328,17 @@ mod tests {
     fn a_panic_of_the_crate_is_an_error() {
         assert!(guarded::<()>(|| panic!("odd colours")).is_err());
         assert_eq!(guarded(|| Ok(3)).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_stream_that_cannot_be_stopped_is_not_dropped() {
+        let system = |errno: Errno| Err(io::Error::from(errno));
+        assert!(may_be_dropped(&Ok(())));
+        assert!(may_be_dropped(&system(Errno::NODEV)), "it was unplugged");
+        for errno in [Errno::BUSY, Errno::IO, Errno::INVAL] {
+            assert!(!may_be_dropped(&system(errno)), "{errno}");
+        }
+        assert!(!may_be_dropped(&guarded(|| panic!("odd"))));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use affect_core::report::CameraStateWord;
 use rustix::io::Errno;
 
+use super::STUCK;
 use super::choose::Wish;
 
 /// So many of a camera's formats are told at most.
@@ -130,7 +131,7 @@ fn advice(cause: &io::Error) -> &'static str {
             "It is not there: check its cable; `affectd cameras` lists what is."
         }
         Some(Errno::ACCESS | Errno::PERM) => {
-            "This user may not use it: add the user to the group `video` (`usermod -aG video affectd`)."
+            "This user may not use it, but the group `video` may: the service is in it (SupplementaryGroups of its unit), and who starts affectd by hand gets into it by `sudo usermod -aG video $USER`."
         }
         Some(Errno::BUSY) => "Another program uses it: end that program (`fuser -v /dev/video*` names it).",
         Some(Errno::NOSPC) => {
@@ -166,6 +167,11 @@ impl CameraError {
             (Fault::System(_), Step::Read) => "read",
             (Fault::System(_), _) => "start",
         }
+    }
+
+    /// Whether it stays so until the daemon is started anew.
+    pub(crate) fn is_final(&self) -> bool {
+        matches!(&self.fault, Fault::System(cause) if cause.get_ref().is_some_and(|why| why.to_string() == STUCK))
     }
 
     /// Whether the bus has no room for the mode that was asked for.

@@ -23,6 +23,9 @@ pub(crate) use source::CameraSource;
 
 use super::pixels::PixelFormat;
 
+/// What opening says after a stream could not be stopped: the device stays open as long as this process lives.
+pub(crate) const STUCK: &str =
+    "the driver did not stop the stream before, so only a new start of affectd frees the camera";
 /// A frame's time that lies further back is not believed.
 const OLDEST: Duration = Duration::from_secs(10);
 /// Drivers of CSI cameras that only hand on what the sensor gives, and the preset that makes pictures of it.

@@ -6,7 +6,8 @@ use super::choose::Measured;
 use super::{Agreed, Camera, CameraError, CameraSettings, Fault, Mode, OLDEST, Shot, Step, choose};
 use crate::capture::pixels::{Layout, PixelFormat};
 use crate::capture::rate::{Meter, Pacer};
-use crate::capture::{Image, Next, Source, SourceError, is_whole_jpeg};
+use crate::capture::{Image, Next, Source, SourceError, patience};
+use crate::jpeg;
 
 /// The longest wait before the caller is asked whether to go on.
 const NAP: Duration = Duration::from_millis(100);
@@ -134,13 +135,14 @@ impl<C: Camera> CameraSource<C> {
         let (epoch, layout) = (self.epoch, self.layout);
         for _ in 0..DRAIN {
             let Some(camera) = &mut self.camera else { break };
-            let (meter, pacer) = (&mut self.meter, &self.pacer);
+            let (meter, pacer) = (&mut self.meter, &mut self.pacer);
             let (broken, last_good) = (&mut self.broken, &mut self.last_good);
             let read = camera.read(&mut |shot| {
                 let now = Instant::now();
                 let taken = shot.age.and_then(|age| now.checked_sub(age)).unwrap_or(now);
                 let at = taken.saturating_duration_since(epoch);
                 meter.count(at);
+                pacer.note(at);
                 if let Some(why) = flaw(&shot, &layout) {
                     *broken = (broken.0 + 1, why);
                     return;
@@ -167,7 +169,7 @@ fn flaw(shot: &Shot<'_>, layout: &Layout) -> Option<&'static str> {
     if shot.damaged {
         Some("the driver marks it as damaged")
     } else if layout.format == PixelFormat::Mjpg {
-        (!is_whole_jpeg(shot.bytes)).then_some("it is no whole JPEG")
+        (!jpeg::has_start_and_end(shot.bytes)).then_some("it is no whole JPEG")
     } else {
         (shot.bytes.is_empty() || shot.bytes.len() < layout.least_bytes())
             .then_some("it is shorter than its size needs")
@@ -250,8 +252,11 @@ impl<C: Camera> Source for CameraSource<C> {
             self.pacer.take(taken.saturating_duration_since(self.epoch));
             Next::Taken(self.image(bytes), taken)
         });
-        if self.last_good.elapsed() > self.settings.frame_timeout {
-            let patience = self.settings.frame_timeout;
+        let patience = patience(
+            self.settings.frame_timeout,
+            self.mode.fps.min(self.settings.wish.fps),
+        );
+        if self.last_good.elapsed() > patience {
             return Err(self.error(Step::Read, Fault::Silent { patience }));
         }
         if !self.judged && self.meter.time() >= MEASURE {

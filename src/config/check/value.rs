@@ -7,7 +7,9 @@ use toml::Value as Toml;
 use super::{Check, why};
 use crate::config::duration;
 use crate::config::entry::{Entry, Value};
+use crate::config::rules::apart;
 use crate::config::suggest::near;
+use crate::redact;
 
 impl Check<'_> {
     /// Checks a value that is no table and no list; false if it must not be used.
@@ -146,8 +148,11 @@ impl Check<'_> {
                     Kind::Number => text.parse::<f64>().is_ok(),
                     _ => text.parse::<bool>().is_ok(),
                 };
+                let pointed = text.replace(',', ".");
                 if right {
                     format!("write it without quotes: {text}")
+                } else if wanted == Kind::Number && pointed.parse::<f64>().is_ok() {
+                    format!("write it without quotes and with a point: {pointed}")
                 } else {
                     String::new()
                 }
@@ -157,6 +162,7 @@ impl Check<'_> {
                 let dot = if path.is_empty() { "" } else { "." };
                 format!("write [[{path}{dot}{label}]], with two brackets")
             }
+            (Kind::List, Value::Leaf(Toml::String(line))) if label == "command" => apart(line),
             (Kind::List, _) => schema["x-form"].as_str().unwrap_or_default().to_owned(),
             _ => String::new(),
         };
@@ -229,6 +235,8 @@ fn choices(schema: &Json) -> impl Iterator<Item = &str> {
 
 /// `text` in quotes, as much of it as fits into a message.
 fn shortened(text: &str) -> String {
+    // Before it is cut: half a secret is not known any more.
+    let text = redact::line(text);
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
         None => format!("{text:?}"),
@@ -245,9 +253,9 @@ fn text_fault(text: &str, shown: &str, schema: &Json) -> Option<String> {
     let fits = |pattern: &str| Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text));
     if text
         .chars()
-        .any(|c| (c.is_control() && c != '\n') || c == char::REPLACEMENT_CHARACTER)
+        .any(|c| (redact::is_unseen(c) && c != '\n') || c == char::REPLACEMENT_CHARACTER)
     {
-        Some("holds a character that cannot be printed".to_owned())
+        Some("holds a character that cannot be seen".to_owned())
     } else if count < least && count == 0 {
         Some("is empty".to_owned())
     } else if count < least {

@@ -7,7 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{NAME, NAME_FORM};
-use crate::config::{duration, optional};
+use crate::config::{Secret, duration, optional};
+use crate::redact::percent_encoded;
 
 /// Where the frames come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,8 +22,30 @@ pub(crate) struct Camera {
     #[serde(with = "optional")]
     #[schemars(with = "String")]
     pub(crate) source: Option<PathBuf>,
-    /// Instead of `source`: a program and its arguments that writes frames to its standard output, for a CSI camera,
-    /// a Jetson or RTSP. It is started again whenever it ends. Ready ones are in config/presets.
+    /// Instead of `source`: the address of a network camera, without user name and password. affectd reads it through
+    /// ffmpeg, or through `command` if that is given, too; what it is to log in with stands in no program's arguments.
+    #[serde(with = "optional")]
+    #[schemars(
+        with = "String",
+        regex(pattern = r#"^((rtsps?|https?)://[^\s"'<>`]{1,2000})?$"#),
+        extend("x-form" = "rtsp://, rtsps://, http:// or https://, then the camera and what follows it, without blanks or quotes")
+    )]
+    pub(crate) url: Option<String>,
+    /// User name at the network camera. Empty: it asks for none.
+    #[serde(with = "optional")]
+    #[schemars(with = "String", length(max = 256))]
+    pub(crate) username: Option<String>,
+    /// File that holds the network camera's password in its first line, as [mqtt] password_file does for the broker.
+    /// Empty: no password.
+    #[serde(with = "optional")]
+    #[schemars(with = "String")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// The password that was read from `password_file`.
+    #[serde(skip)]
+    pub(crate) password: Option<Secret>,
+    /// Instead of `source`: a program and its arguments that writes frames to its standard output, for a CSI camera or
+    /// a Jetson. It is started again whenever it ends. Ready ones are in config/presets. With `url` it finds the
+    /// address, with user name and password, in its environment as AFFECTD_CAMERA_URL.
     #[schemars(length(max = 200), extend("x-form" = "a list of texts, the program first: [\"program\", \"--option\"]"))]
     pub(crate) command: Vec<String>,
     /// Frames per second to take. Of a file: at which it is played.
@@ -59,6 +82,10 @@ impl Default for Camera {
         Self {
             name: "camera".to_owned(),
             source: None,
+            url: None,
+            username: None,
+            password_file: None,
+            password: None,
             command: Vec::new(),
             fps: 10.0,
             width: 640,
@@ -70,6 +97,26 @@ impl Default for Camera {
             as_camera: false,
             mask: Vec::new(),
         }
+    }
+}
+
+impl Camera {
+    /// The network camera's address with what it is to log in with; `None` if there is no such camera.
+    pub(crate) fn address(&self) -> Option<Secret> {
+        let url = self.url.as_deref()?;
+        let Some((scheme, (username, rest))) = url.split_once("://").and_then(|(scheme, rest)| {
+            let username = self.username.as_deref()?;
+            Some((scheme, (username, rest)))
+        }) else {
+            return Some(Secret::around(url));
+        };
+        let password = self.password.as_ref().map_or_else(String::new, |password| {
+            format!(":{}", percent_encoded(password.reveal()))
+        });
+        Some(Secret::around(format!(
+            "{scheme}://{}{password}@{rest}",
+            percent_encoded(username)
+        )))
     }
 }
 
@@ -118,10 +165,30 @@ pub(crate) struct Mask {
     #[schemars(
         length(min = 3, max = 64),
         inner(inner(range(min = 0.0, max = 1.0))),
+        transform = in_fractions,
         example = [[0.0, 0.5], [0.3, 0.5], [0.3, 1.0], [0.0, 1.0]],
         extend("x-form" = "at least three corners: [[x, y], [x, y], [x, y]]")
     )]
     pub(crate) polygon: Vec<[f64; 2]>,
+}
+
+impl From<&Mask> for affect_core::geometry::Mask {
+    fn from(mask: &Mask) -> Self {
+        let corners = mask.polygon.iter();
+        Self {
+            polygon: corners.map(|corner| corner.map(|c| c as f32)).collect(),
+        }
+    }
+}
+
+/// Says of a corner out of range what people mean by it.
+fn in_fractions(schema: &mut schemars::Schema) {
+    if let Some(coordinate) = schema.pointer_mut("/items/items")
+        && let Some(coordinate) = coordinate.as_object_mut()
+    {
+        let why = "corners are parts of the frame, not pixels: 320 of 1280 px is 0.25";
+        coordinate.insert("x-why".to_owned(), why.into());
+    }
 }
 
 /// Why a part of the frame is masked.

@@ -70,11 +70,17 @@ pub(crate) struct Privacy {
         extend("x-why" = "in a group of two, each could work out the other's expression from the group's")
     )]
     pub(crate) min_group: u32,
+    /// Whether to run although the system could write pictures from memory to swap space on a disk. affectd locks its own
+    /// memory; that of a camera's command it cannot, so with one it only starts where there is no swap, or none for it.
+    pub(crate) allow_swap: bool,
 }
 
 impl Default for Privacy {
     fn default() -> Self {
-        Self { min_group: 5 }
+        Self {
+            min_group: 5,
+            allow_swap: false,
+        }
     }
 }
 

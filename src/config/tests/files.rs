@@ -59,6 +59,73 @@ fn what_comes_later_wins_key_by_key() {
 }
 
 #[test]
+fn what_lies_beside_the_drop_ins_and_is_not_read_is_told() {
+    let folder = folder(&[
+        ("a.toml", START),
+        ("conf.d/10.toml", "[mqtt]\nport = 1884\n"),
+        ("conf.d/50.TOML", "[mqtt]\nport = 50\n"),
+        ("conf.d/camera.toml.txt", "[mqtt]\nport = 51\n"),
+        ("conf.d/._x.toml", "\0\u{5}\u{16}"),
+        ("conf.d/60.toml~", ""),
+    ]);
+    let config = load_from(
+        &folder,
+        &["a.toml"],
+        &[
+            ("AFFECTD_MQTT_PORT", "52"),
+            ("AFFECTD_SHARE", "/x"),
+            ("HOME", "/x"),
+        ],
+    )
+    .expect("accepted");
+    assert_eq!(config.mqtt.port, 1884);
+    let told: Vec<String> = config
+        .warnings()
+        .iter()
+        .map(|warning| warning.replace(&format!("{}/", folder.path().display()), ""))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "conf.d/._x.toml is not read, because its name begins with a point, as that of a hidden file",
+            "conf.d/50.TOML is not read, because its name does not end in .toml; as 50.toml it is",
+            "conf.d/60.toml~ is not read, because its name does not end in .toml; as 60.toml it is",
+            "conf.d/camera.toml.txt is not read, because its name does not end in .toml; as camera.toml it is",
+            "the environment variable AFFECTD_MQTT_PORT is not read; did you mean AFFECTD__MQTT__PORT?",
+        ]
+    );
+}
+
+#[test]
+fn a_pipe_is_refused_at_once_wherever_a_file_is_named() {
+    let folder = folder(&[("a.toml", START), ("conf.d/x", "")]);
+    let pipe = |name: &str| {
+        let made = std::process::Command::new("mkfifo")
+            .arg(folder.path().join(name))
+            .status();
+        assert!(made.expect("mkfifo").success());
+    };
+    pipe("pipe.toml");
+    let why = "it is a pipe, and only a file is read";
+    let refused = load_from(&folder, &["pipe.toml"], &[]).expect_err("refused");
+    assert!(
+        refused.starts_with("pipe.toml: the configuration cannot be read: ") && refused.contains(why),
+        "{refused}"
+    );
+    pipe("conf.d/x.toml");
+    let refused = load_from(&folder, &["a.toml"], &[]).expect_err("refused");
+    assert!(
+        refused.starts_with("conf.d/x.toml: ") && refused.contains(why),
+        "{refused}"
+    );
+    let path = folder.path().join("pipe.toml");
+    for (table, more) in [("mqtt", ""), ("camera", "url = \"rtsp://cam/x\"\n")] {
+        let text = format!("[{table}]\n{more}username = \"a\"\npassword_file = {path:?}\n");
+        assert!(message(&text).contains(why));
+    }
+}
+
+#[test]
 fn messages_name_the_file_that_a_value_came_from() {
     let folder = folder(&[
         ("a.toml", &format!("{START}[mqtt]\nport = 0\n")),
@@ -132,6 +199,7 @@ fn a_wrong_variable_is_refused_like_a_wrong_key() {
             "b",
             "[mqtt] `host` must be text in quotes, but this is a table",
         ),
+        ("AFFECTD__MQTT_HOST", "b", "did you mean AFFECTD__MQTT__HOST?"),
         ("AFFECTD__MQTT", "b", "`mqtt` must be a table, but this is text"),
         ("AFFECTD__", "b", "unknown key ``"),
         ("AFFECTD____", "b", "unknown table ``"),
@@ -156,6 +224,7 @@ fn a_file_that_cannot_be_read_is_one_problem() {
     let long = format!("{START}# {}", "x".repeat(1 << 20));
     let folder = folder(&[("long.toml", &long), ("conf/x", "")]);
     fs::write(folder.path().join("latin.toml"), b"# caf\xe9\n[mqtt]\nhots = 1\n").expect("written");
+    fs::write(folder.path().join("utf16.toml"), b"\xff\xfea\0 \0").expect("written");
     for (name, expected) in [
         (
             "absent.toml",
@@ -167,6 +236,7 @@ fn a_file_that_cannot_be_read_is_one_problem() {
             "long.toml: the configuration cannot be read: it is longer than 1024 KiB",
         ),
         ("latin.toml", "latin.toml:1:6: this is no text"),
+        ("utf16.toml", "utf16.toml: this is text as UTF-16"),
     ] {
         let text = load_from(&folder, &[name], &[]).expect_err("refused");
         assert!(text.starts_with(expected), "{name}: {text}");

@@ -267,7 +267,7 @@ fn no_configuration_reaches_below_what_the_gate_rests_on() {
     // What only suppresses more is nobody's risk, and a recording is nobody's.
     assert_eq!(messages("[detector]\nnms_iou = 1.0"), [""; 0]);
     assert_eq!(
-        messages("[camera]\nsource = \"a\"\nfps = 0.1\n[window]\nlength = \"1s\""),
+        messages("[camera]\nsource = \"a\"\nfps = 0.5\n[window]\nlength = \"2s\""),
         [""; 0]
     );
 }
@@ -300,7 +300,8 @@ fn a_mask_is_a_region() {
         ),
         (
             "[[0, 0], [1, 0], [1.5, 1]]",
-            "config:10:29: [camera.mask] `polygon[2][0]` is 1.5; it must be from 0 to 1",
+            "config:10:29: [camera.mask] `polygon[2][0]` is 1.5; it must be from 0 to 1\n    polygon = [[0, 0], [1, 0], [1.5, 1]]\n                                \
+             ^^^  corners are parts of the frame, not pixels",
         ),
         (
             "[0, 0, 1]",

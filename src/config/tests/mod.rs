@@ -1,5 +1,6 @@
 //! Tests of the configuration as a whole.
 
+mod field;
 mod files;
 mod fuzz;
 mod generated;

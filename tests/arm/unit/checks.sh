@@ -48,8 +48,8 @@ windows() {
 confined() {
     local pid uid; pid=$(property MainPID)
     uid=$(sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$pid/status")
-    echo "uid $uid, $(grep NoNewPrivs "/proc/$pid/status" | tr -s '\t' ' '), $(grep Seccomp: "/proc/$pid/status" | tr -s '\t' ' '), core limit $(grep '^Max core' "/proc/$pid/limits" | tr -s ' ' | cut -d ' ' -f 5)"
-    ((uid > 1000)) && grep -q 'NoNewPrivs:.1' "/proc/$pid/status" && grep -q 'Seccomp:.2' "/proc/$pid/status" && grep -q '^Max core file size *0 ' "/proc/$pid/limits"
+    echo "uid $uid, $(grep NoNewPrivs "/proc/$pid/status" | tr -s '\t' ' '), $(grep Seccomp: "/proc/$pid/status" | tr -s '\t' ' '), core limit $(grep '^Max core' "/proc/$pid/limits" | tr -s ' ' | cut -d ' ' -f 5), locked $(sed -n 's/^VmLck:[^0-9]*//p' "/proc/$pid/status")"
+    ((uid > 1000 && $(sed -n 's/^VmLck:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status") > 10000)) && grep -q 'NoNewPrivs:.1' "/proc/$pid/status" && grep -q 'Seccomp:.2' "/proc/$pid/status" && grep -q '^Max core file size *0 ' "/proc/$pid/limits"
 }
 lamp() {
     local chip; chip=/dev/$(cat /sys/kernel/config/gpio-sim/board/bank0/chip_name)

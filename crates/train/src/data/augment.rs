@@ -8,7 +8,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::sample::{self, SampleError};
+use super::pixels::{Pixels, SampleError, is_grey, picture};
 use super::{Face, surround};
 
 /// How strongly to change training pictures. All 0 is: not at all.
@@ -47,24 +47,13 @@ pub struct Augmentation {
     pub tint: f32,
 }
 
-/// An RGB picture that belongs to itself.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pixels {
-    /// Pixels.
-    pub width: usize,
-    /// Pixels.
-    pub height: usize,
-    /// Rows from the top.
-    pub rgb: Vec<u8>,
-}
-
 impl Augmentation {
     /// A changed picture of a face, as a face of its own.
     ///
     /// # Errors
     /// [`SampleError`] if the picture cannot be read.
     pub fn take(&self, face: &Face, rng: &mut impl Rng) -> Result<Face, SampleError> {
-        let picture = sample::picture(face)?;
+        let picture = picture(face)?;
         let region = face
             .region
             .unwrap_or(Rect::of_image(picture.width, picture.height));
@@ -180,33 +169,6 @@ impl Augmentation {
             picture.rgb[start..start + columns.len() * 3].fill(0);
         }
     }
-}
-
-impl Pixels {
-    /// Bilinear; outside the border repeats.
-    fn sample(&self, x: f32, y: f32) -> [u8; 3] {
-        let (x, y) = (
-            x.clamp(0.0, (self.width - 1) as f32),
-            y.clamp(0.0, (self.height - 1) as f32),
-        );
-        let (left, top) = (x as usize, y as usize);
-        let (right, below) = ((left + 1).min(self.width - 1), (top + 1).min(self.height - 1));
-        let (fx, fy) = (x - left as f32, y - top as f32);
-        let at = |column: usize, row: usize, channel: usize| {
-            f32::from(self.rgb[(row * self.width + column) * 3 + channel])
-        };
-        std::array::from_fn(|c| {
-            let upper = at(left, top, c) * (1.0 - fx) + at(right, top, c) * fx;
-            let lower = at(left, below, c) * (1.0 - fx) + at(right, below, c) * fx;
-            (upper * (1.0 - fy) + lower * fy).round() as u8
-        })
-    }
-}
-
-/// Whether no pixel has a colour.
-pub(super) fn is_grey(picture: &Pixels) -> bool {
-    let pixels = picture.rgb.as_chunks::<3>().0;
-    pixels.iter().all(|p| p[0] == p[1] && p[1] == p[2])
 }
 
 fn chance(rng: &mut impl Rng, part: f32) -> bool {

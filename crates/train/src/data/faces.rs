@@ -7,7 +7,7 @@ use std::sync::Arc;
 use affect_core::expression::{EXPRESSIONS, Expression};
 use affect_core::geometry::Rect;
 
-use super::augment::Pixels;
+use super::pixels::Pixels;
 
 /// One labelled face picture. Absent labels are `None`.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use affect_core::expression::{EXPRESSIONS, Expression};
 
-use super::augment::Pixels;
 use super::faces::certain;
+use super::pixels::Pixels;
 use super::{DataError, Face, Faces, table};
 
 const SIDE: usize = 48;

@@ -11,6 +11,7 @@ pub mod lfw;
 pub mod list;
 pub mod matlab;
 pub mod people;
+pub mod pixels;
 pub mod sample;
 pub mod scenes;
 pub mod summary;

@@ -3,7 +3,6 @@
 //! Crop, resize and normalisation are [`affect_core::preprocess`], the daemon's own code.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use affect_core::geometry::Rect;
 use affect_core::manifest::{Channels, Element, Fit, Input};
@@ -12,31 +11,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::Face;
-use super::augment::{Augmentation, Pixels};
+use super::augment::Augmentation;
+pub use super::pixels::{Pixels, SampleError, decode, picture};
 
 /// The means that the published base was trained with, for B, G and R.
 pub const BASE_MEAN: [f32; 3] = [103.939, 116.779, 123.68];
-
-/// Why a picture cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SampleError {
-    /// It cannot be decoded.
-    #[error("{}: {source}.", path.display())]
-    Decode {
-        /// Which.
-        path: PathBuf,
-        /// What the decoder says.
-        source: image::ImageError,
-    },
-    /// It cannot be cropped.
-    #[error("{}: {source}", path.display())]
-    Crop {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong.
-        source: PreprocessError,
-    },
-}
 
 /// The float input of a network that was trained here: BGR minus [`BASE_MEAN`], as the published base.
 #[must_use]
@@ -85,37 +64,6 @@ pub fn input_words(input: &Input) -> BTreeMap<String, String> {
     ])
 }
 
-/// Decodes a picture.
-///
-/// # Errors
-/// [`SampleError::Decode`].
-pub fn decode(path: &std::path::Path) -> Result<Pixels, SampleError> {
-    let decode_error = |source| SampleError::Decode {
-        path: path.to_owned(),
-        source,
-    };
-    let reader = image::ImageReader::open(path)
-        .and_then(image::ImageReader::with_guessed_format)
-        .map_err(|e| decode_error(e.into()))?;
-    let picture = reader.decode().map_err(decode_error)?.into_rgb8();
-    Ok(Pixels {
-        width: picture.width() as usize,
-        height: picture.height() as usize,
-        rgb: picture.into_raw(),
-    })
-}
-
-/// The picture of a face.
-///
-/// # Errors
-/// [`SampleError::Decode`].
-pub fn picture(face: &Face) -> Result<Pixels, SampleError> {
-    match &face.inline {
-        Some(pixels) => Ok(pixels.as_ref().clone()),
-        None => decode(&face.path),
-    }
-}
-
 /// Appends the face's tensor for a float `input` to `planes`, channel by channel (`[3, size, size]`), changed by `augmentation`
 /// with the random numbers of `seed`, or as it is.
 ///
@@ -127,7 +75,7 @@ pub fn append(
     input: &Input,
     augmentation: Option<(&Augmentation, u64)>,
 ) -> Result<(), SampleError> {
-    let mut picture = self::picture(face)?;
+    let mut picture = super::pixels::picture(face)?;
     let mut region = face
         .region
         .unwrap_or(Rect::of_image(picture.width, picture.height));

@@ -6,7 +6,7 @@
 use affect_core::geometry::Rect;
 use rand::Rng;
 
-use super::augment::{Pixels, is_grey};
+use super::pixels::{Pixels, is_grey};
 
 /// Up to this value a pixel is black: JPEG leaves no exact 0.
 const BLACK: u8 = 12;

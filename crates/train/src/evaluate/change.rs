@@ -8,8 +8,7 @@ use image::imageops::{FilterType, blur, resize};
 use image::{Rgb, RgbImage};
 
 use crate::data::Face;
-use crate::data::augment::Pixels;
-use crate::data::sample::{self, SampleError};
+use crate::data::sample::{self, Pixels, SampleError};
 
 /// One change.
 #[derive(Debug, Clone, Copy, PartialEq)]

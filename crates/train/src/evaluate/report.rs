@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use affect_core::attributes::expected_age;
 use serde::Serialize;
 
-use super::expression::{best, expression, places, second_labels, shared};
+use super::expression::{ExpressionReport, best, expression, places, second_labels, shared};
 use super::metrics::Rate;
 use super::model::{Answers, Run};
 use super::rank::Rank1;
@@ -52,40 +52,6 @@ pub struct Report {
     /// Bare invoke on this machine, milliseconds; of a model in the interpreter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invoke_ms: Option<f64>,
-}
-
-/// How well expressions are read.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ExpressionReport {
-    /// Labels that were compared.
-    pub labels: Vec<String>,
-    /// Accuracy over all labels that model and data share.
-    pub accuracy: Rate,
-    /// On seven classes: pictures of contempt left out, and its score not looked at.
-    pub seven: Rate,
-    /// Seven classes against the data set's second labelling, where it has one (FER2013 beside FER+).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seven_other_labels: Option<Rate>,
-    /// The same by the head that learnt those labels, where the model has one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seven_second_head: Option<Rate>,
-    /// `[label][answer]`.
-    pub confusion: Vec<Vec<usize>>,
-    /// Per label.
-    pub recall: Vec<Rate>,
-    /// Expected calibration error, 0 to 1.
-    pub calibration_error: f64,
-    /// What the best answers say of themselves, on average.
-    pub confidence: f64,
-}
-
-impl ExpressionReport {
-    /// The mean of the recalls: what accuracy would be if every label were as frequent.
-    #[must_use]
-    pub fn mean_recall(&self) -> f64 {
-        let found: Vec<f64> = self.recall.iter().filter(|r| r.of > 0).map(|r| r.value).collect();
-        found.iter().sum::<f64>() / found.len().max(1) as f64
-    }
 }
 
 /// The same model on some of the people.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::report::ExpressionReport;
+use super::expression::ExpressionReport;
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -7,6 +7,9 @@ use crate::network::plan::{Activation, Operation, Plan};
 use crate::network::{Network, array, inward, tensor};
 use crate::weights::{Array, Weights};
 
+/// Fewer calibration pictures than this do not show the range of a layer.
+pub const LEAST_PICTURES: usize = 16;
+
 /// Pictures that are computed together.
 const TOGETHER: usize = 16;
 

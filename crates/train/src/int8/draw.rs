@@ -1,7 +1,7 @@
 //! From a plan, its weights and the ranges of its values to the graph of the file.
 
 use super::calibrate::{Ranges, kernel_scales, per_channel, stands_alone, steps, stored};
-use super::export::ExportError;
+use super::error::ExportError;
 use super::graph::{Fused, Graph, Kind, Quantised, Tensor as Entry, Type};
 use crate::network::plan::{Activation, Convolution, Operation, Padding, Plan, Value};
 use crate::weights::{Array, WeightError, Weights};

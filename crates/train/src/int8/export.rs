@@ -3,17 +3,15 @@
 use affect_core::manifest::Quantisation;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::calibrate;
+use super::calibrate::{self, LEAST_PICTURES};
 use super::draw::Drawing;
+use super::error::ExportError;
 use super::fold::fold;
 use super::graph::Graph;
 use super::write::write;
 use crate::network::Network;
 use crate::network::plan::Plan;
-use crate::weights::{WeightError, Weights};
-
-/// Fewer calibration pictures than this do not show the range of a layer.
-pub const LEAST_PICTURES: usize = 16;
+use crate::weights::Weights;
 
 /// How to quantise.
 #[derive(Debug, Clone)]
@@ -37,25 +35,6 @@ pub struct Exported {
     pub folded: Weights,
     /// How pictures are stored in the input tensor.
     pub input: Quantisation,
-}
-
-/// Why a network could not be exported.
-#[derive(Debug, thiserror::Error)]
-pub enum ExportError {
-    /// The weights do not fit.
-    #[error(transparent)]
-    Weights(#[from] WeightError),
-    /// Too few pictures.
-    #[error(
-        "{found} calibration picture(s) are too few: at least {LEAST_PICTURES} are needed, some hundreds of different people are good."
-    )]
-    Calibration {
-        /// How many there were.
-        found: usize,
-    },
-    /// It would let people be recognised.
-    #[error("The head `{0}` is not exported: no model for the device tells people apart (docs/privacy.md).")]
-    Identity(String),
 }
 
 /// Quantises a network for a model file. `pictures` are calibration pictures, each `[3, size, size]`, one after another.

@@ -7,9 +7,11 @@
 pub mod calibrate;
 pub mod check;
 mod draw;
+mod error;
 pub mod export;
 pub mod fold;
 pub mod graph;
 pub mod write;
 
-pub use export::{ExportError, Exported, Options, export};
+pub use error::ExportError;
+pub use export::{Exported, Options, export};

@@ -4,6 +4,7 @@
 //! layers learn. Order and augmentation of every epoch are drawn from (seed, epoch, picture), so that a run
 //! that was killed goes on exactly as if it had not been.
 
+pub mod card;
 pub mod checkpoint;
 pub mod curves;
 mod order;

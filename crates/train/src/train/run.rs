@@ -51,7 +51,7 @@ impl<'a> Run<'a> {
         targets: Vec<Target>,
         measured: &[&Face],
     ) -> anyhow::Result<Self> {
-        let device = places.device.open(&recipe.network)?.autodiff();
+        let device = super::card::open(places.device, &recipe.network)?.autodiff();
         let heads: Vec<(&str, usize)> = targets.iter().map(|t| (t.head.as_str(), t.classes)).collect();
         let mut plan = recipe
             .network

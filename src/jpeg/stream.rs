@@ -5,18 +5,13 @@
 //! stream does not lag by a frame.
 
 /// A JPEG larger than this is taken for a broken stream, in bytes.
-pub(super) const LARGEST: usize = 32 << 20;
+pub(crate) const LARGEST: usize = 32 << 20;
 
-/// Start of image.
-pub(super) const SOI: u8 = 0xD8;
-/// End of image.
-const EOI: u8 = 0xD9;
-/// Start of scan: coded pixels follow.
-const SOS: u8 = 0xDA;
+use super::{EOI, SOI, SOS};
 
 /// Takes bytes in, gives pictures out.
 #[derive(Debug, Default)]
-pub(super) struct Jpegs {
+pub(crate) struct Stream {
     /// From the begin of a picture on, as far as it has come.
     pending: Vec<u8>,
     /// Up to where `pending` is understood.
@@ -25,7 +20,7 @@ pub(super) struct Jpegs {
     in_pixels: bool,
 }
 
-/// What [`step`](Jpegs::step) found.
+/// What [`step`](Stream::step) found.
 enum Step {
     /// It went on.
     On,
@@ -35,15 +30,15 @@ enum Step {
     End(usize),
 }
 
-impl Jpegs {
+impl Stream {
     /// Adds what was read.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.pending.extend_from_slice(bytes);
     }
 
     /// The next picture, if all of it is there. A picture that is cut off by the begin of the next is given out as it
     /// is: the decoder refuses it, so it is counted like any broken picture. Bytes between pictures are skipped.
-    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
+    pub(crate) fn next(&mut self) -> Option<Vec<u8>> {
         loop {
             if self.at == 0 && !self.find_start() {
                 return None;
@@ -62,17 +57,17 @@ impl Jpegs {
     }
 
     /// Whether there are bytes of a picture that is not complete.
-    pub(super) fn has_rest(&self) -> bool {
+    pub(crate) fn has_rest(&self) -> bool {
         self.at > 0 && !self.pending.is_empty()
     }
 
     /// Whether so much has come without an end that this is no stream of JPEGs.
-    pub(super) fn is_too_large(&self) -> bool {
+    pub(crate) fn is_too_large(&self) -> bool {
         self.pending.len() > LARGEST
     }
 
     /// Forgets everything.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
@@ -133,22 +128,22 @@ impl Jpegs {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// The structure of a JPEG with `size` bytes of coded pixels.
-    pub(in crate::capture) fn jpeg(size: usize) -> Vec<u8> {
+    pub(crate) fn jpeg(size: usize) -> Vec<u8> {
         let header = [0xFF, SOI, 0xFF, 0xE0, 0, 4, 1, 2, 0xFF, SOS, 0, 3, 9];
         [&header[..], &vec![7; size], &[0xFF, EOI]].concat()
     }
 
     /// Pushes `bytes` in pieces of `piece` bytes.
     fn cut(bytes: &[u8], piece: usize) -> Vec<Vec<u8>> {
-        let mut jpegs = Jpegs::default();
+        let mut stream = Stream::default();
         let mut pictures = Vec::new();
         for piece in bytes.chunks(piece) {
-            jpegs.push(piece);
-            pictures.extend(std::iter::from_fn(|| jpegs.next()));
+            stream.push(piece);
+            pictures.extend(std::iter::from_fn(|| stream.next()));
         }
         pictures
     }
@@ -164,14 +159,14 @@ pub(super) mod tests {
 
     #[test]
     fn a_picture_is_complete_with_its_own_last_byte() {
-        let mut jpegs = Jpegs::default();
+        let mut stream = Stream::default();
         let picture = jpeg(100);
-        jpegs.push(&picture[..picture.len() - 1]);
-        assert_eq!(jpegs.next(), None);
-        assert!(jpegs.has_rest());
-        jpegs.push(&picture[picture.len() - 1..]);
-        assert_eq!(jpegs.next(), Some(picture));
-        assert!(!jpegs.has_rest());
+        stream.push(&picture[..picture.len() - 1]);
+        assert_eq!(stream.next(), None);
+        assert!(stream.has_rest());
+        stream.push(&picture[picture.len() - 1..]);
+        assert_eq!(stream.next(), Some(picture));
+        assert!(!stream.has_rest());
     }
 
     #[test]
@@ -200,9 +195,9 @@ pub(super) mod tests {
             assert_eq!(cut(&stream, piece), [torn.clone(), jpeg(8), jpeg(9)]);
         }
         // Rubbish is not kept.
-        let mut jpegs = Jpegs::default();
-        jpegs.push(&[1; 100_000]);
-        assert_eq!((jpegs.next(), jpegs.pending.len()), (None, 0));
+        let mut stream = Stream::default();
+        stream.push(&[1; 100_000]);
+        assert_eq!((stream.next(), stream.pending.len()), (None, 0));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How a command ends.
+//! How a program ends.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus};
@@ -18,8 +18,8 @@ pub(super) fn wait(child: &mut Child, patience: Duration) -> Option<ExitStatus> 
     }
 }
 
-/// How a command ended, as a part of a sentence.
-pub(super) fn ending(status: ExitStatus) -> String {
+/// How a program ended, as a part of a sentence.
+pub(in crate::capture) fn ending(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(0), _) => "has ended".to_owned(),
         (Some(code), _) => format!("has ended with exit status {code}"),

@@ -1,15 +1,15 @@
-//! A command's standard error, in our log.
+//! A program's standard error, in our log.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::ChildStderr;
 use std::sync::{Mutex, PoisonError};
 
-/// So many lines of a command's standard error go to the log when it is started.
-pub(super) const LINES: usize = 20;
+/// So many lines of a camera command's standard error go to the log when it is started.
+pub(in crate::capture) const LINES: usize = 20;
 /// Characters of a line that go to the log.
-pub(super) const LINE: usize = 300;
+pub(in crate::capture) const LINE: usize = 300;
 
-/// Takes a command's standard error to our log, the first lines for everybody and the rest for those who look for a
+/// Takes a program's standard error to our log, the first lines for everybody and the rest for those who look for a
 /// fault. Of a command that gave nothing the last time, the state's cause has the last words.
 pub(super) fn listen(stderr: ChildStderr, program: &str, last: &Mutex<String>, lines_to_tell: usize) {
     let mut lines = BufReader::new(stderr);
@@ -28,7 +28,7 @@ pub(super) fn listen(stderr: ChildStderr, program: &str, last: &Mutex<String>, l
         } else {
             log::debug!("{program}: {text}");
         }
-        if count == lines_to_tell {
+        if count == lines_to_tell && count > 0 {
             log::info!("{program}: what follows is only logged with [log] level = \"debug\".");
         }
         *last.lock().unwrap_or_else(PoisonError::into_inner) = text;
@@ -36,7 +36,7 @@ pub(super) fn listen(stderr: ChildStderr, program: &str, last: &Mutex<String>, l
 }
 
 /// A line as it may stand in a log: no control characters, and not too long.
-pub(super) fn printable(line: &[u8]) -> String {
+pub(in crate::capture) fn printable(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
     // Progress is written over itself with carriage returns: the last one counts.
     let text = text.trim().rsplit('\r').next().unwrap_or_default();

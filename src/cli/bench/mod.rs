@@ -5,15 +5,21 @@ use std::time::{Duration, Instant};
 
 use affect_core::geometry::Rect;
 use affect_core::preprocess::Picture;
+use affect_tflite::regular;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use super::{ConfigFiles, Exit, Failure, print, start_log};
 use crate::capture::{Frame, Image, Next, SourceSettings};
 use crate::config::Config;
+use crate::jpeg;
 use crate::place;
 use crate::setup::Setup;
 use crate::vision::{Decoder, Vision};
+
+mod conclusion;
+
+use conclusion::Conclusion;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -64,6 +70,7 @@ struct BenchReport {
     /// Median CPU time of a whole frame by decode + detector invoke + faces × classifier invoke.
     frame_by_parts: f64,
     resident_kib: u64,
+    board: Conclusion,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -82,8 +89,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(frames) = arguments.soak {
         return soak(&mut vision, &bytes, frames);
     }
-    let report =
-        measure(&mut vision, &bytes, arguments).map_err(|error| Failure::new(Exit::Software, error))?;
+    let report = measure(&mut vision, &bytes, arguments, config.camera.fps)
+        .map_err(|error| Failure::new(Exit::Software, error))?;
     if arguments.json {
         print(format_args!(
             "{:#}",
@@ -98,7 +105,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
 /// The bytes of the picture to work on.
 fn picture(arguments: &Arguments, vision: &mut Vision) -> Result<Vec<u8>, Failure> {
     if let Some(path) = &arguments.image {
-        return std::fs::read(path).map_err(|e| {
+        return regular::read(path, jpeg::LARGEST as u64).map_err(|e| {
             Failure::new(
                 Exit::NoInput,
                 anyhow::anyhow!("The picture `{}` cannot be read: {e}.", path.display()),
@@ -177,7 +184,12 @@ fn cpu_ms() -> f64 {
     time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
 }
 
-fn measure(vision: &mut Vision, bytes: &[u8], arguments: &Arguments) -> anyhow::Result<BenchReport> {
+fn measure(
+    vision: &mut Vision,
+    bytes: &[u8],
+    arguments: &Arguments,
+    fps: f64,
+) -> anyhow::Result<BenchReport> {
     anyhow::ensure!(arguments.rounds > 0, "--rounds must be at least 1.");
     let mut own = Decoder::default();
     let (width, height, rgb) = own.decode(encoded(bytes))?;
@@ -261,6 +273,12 @@ fn measure(vision: &mut Vision, bytes: &[u8], arguments: &Arguments) -> anyhow::
             frame.stage("whole frame"),
         ],
         resident_kib: resident_kib(),
+        board: Conclusion::new(
+            Spread::of(&frame.wall).p90,
+            count,
+            Spread::of(&both.wall).median,
+            fps,
+        ),
     })
 }
 
@@ -295,9 +313,10 @@ fn print_table(report: &BenchReport) -> std::io::Result<()> {
         report.frame_by_parts
     ))?;
     print(format_args!(
-        "resident memory                                    {} KiB",
+        "resident memory                                    {} KiB\n",
         report.resident_kib
-    ))
+    ))?;
+    print(&report.board)
 }
 
 /// Looks at the same picture again and again, as the daemon would, and watches the memory.
