@@ -5,11 +5,12 @@ mod common;
 
 use std::path::Path;
 
+use affect_core::mood::MoodClass;
 use affect_train::data::{DataError, Face, Format};
-use affect_train::group::compose::{Person, scenes};
+use affect_train::group::compose::{self, Person, scenes};
 use affect_train::group::forest::{Forest, TREES};
 use affect_train::group::linear::LinearSvc;
-use affect_train::group::{Clip, Descriptor, Samples, clips, sharpness};
+use affect_train::group::{Clip, Descriptor, Samples, clips, largest, rule, sharpness};
 use affect_vision::LoadedModel;
 use common::{affect_train, face, root, run, runtime, stderr};
 
@@ -144,7 +145,6 @@ fn faces_of_one_picture_are_one_frame_and_the_largest_comes_first() {
 
 #[test]
 fn scenes_are_called_after_the_strict_majority() {
-    use affect_core::mood::MoodClass;
     let person = |speaks_for: MoodClass| Person {
         takes: vec![
             (0..3)
@@ -178,6 +178,35 @@ fn scenes_are_called_after_the_strict_majority() {
 }
 
 #[test]
+fn everybody_in_a_room_speaks_for_its_mood_and_the_rule_hears_them() {
+    let people: Vec<Person> = [
+        (0usize, MoodClass::Neutral),
+        (1, MoodClass::Positive),
+        (2, MoodClass::Negative),
+    ]
+    .map(|(expression, speaks_for)| {
+        let mut scores = vec![0.04; 8];
+        scores[expression] = 0.72;
+        Person {
+            takes: vec![scores],
+            speaks_for,
+        }
+    })
+    .to_vec();
+    let rooms = compose::rooms(&people, 9, 2, 1);
+    assert_eq!(rooms.len(), 9);
+    for room in &rooms {
+        assert!(room.frames.iter().all(|frame| frame.len() == compose::ROOM));
+        let mood = rule(&room.describe(Descriptor::Group).unwrap());
+        assert_eq!(MoodClass::ALL[largest(&mood)].name(), room.label);
+    }
+    assert!(
+        compose::rooms(&people[..2], 9, 2, 1).is_empty(),
+        "nobody is negative"
+    );
+}
+
+#[test]
 fn sharpness_makes_scores_mean_what_they_say() {
     // Right in three of four cases at a distance of 1 from both others: e^s / (e^s + 2) = 3/4, so s = ln 6.
     let samples = Samples {
@@ -195,7 +224,7 @@ fn copied_model(place: &Path) -> std::path::PathBuf {
         place.join("emotion-mobilenet-v1"),
     );
     std::fs::create_dir(&to).unwrap();
-    for file in ["model.toml", "mood.toml", "emotion-mobilenet-v1.tflite"] {
+    for file in ["model.toml", "emotion-mobilenet-v1.tflite"] {
         std::fs::copy(from.join(file), to.join(file)).unwrap();
     }
     to
@@ -214,7 +243,10 @@ fn the_daemon_loads_what_the_command_installs_and_nothing_else() {
         }
     }
     let model = copied_model(place.path());
-    let before = LoadedModel::open(&model).unwrap().mood.unwrap();
+    assert!(
+        LoadedModel::open(&model).unwrap().mood.is_none(),
+        "shipped with the rule"
+    );
     let group = |train: String, more: &[&str]| {
         let mut command = affect_train();
         command
@@ -226,23 +258,33 @@ fn the_daemon_loads_what_the_command_installs_and_nothing_else() {
         command
     };
     let source = format!("folder:{}", faces.display());
-    let done = run(&mut group(source.clone(), &["--scenes", "60", "--install"]));
+    let rooms = ["--scenes", "60", "--install", "--rooms", source.as_str()];
+    let done = run(&mut group(source.clone(), &rooms));
     let table = String::from_utf8_lossy(&done.stdout).into_owned();
     assert!(
         table.contains("60 training clips of negative, neutral, positive; 32 numbers each."),
         "{table}"
     );
     assert!(table.contains("| held out of the training | 12 |"), "{table}");
+    assert!(
+        table.contains("| rooms of folder:faces | 600 |") && table.contains("| … negative | 200 |"),
+        "{table}"
+    );
     let after = LoadedModel::open(&model).unwrap();
     let mood = after.mood.unwrap();
-    assert_ne!(mood.weights, before.weights);
+    assert!(
+        mood.measured[1]
+            .command
+            .ends_with("--scenes 60 --seed 1 --rooms folder:faces"),
+        "{mood:?}"
+    );
     assert_eq!(mood.source, "60 scenes composed from faces of faces");
     assert!(!after.manifest.mood.unwrap().interim);
 
     for (train, more, message) in [
         (source.clone(), vec![], "has no clips with labels"),
         (
-            source,
+            source.clone(),
             vec!["--scenes", "60", "--descriptor", "single", "--install"],
             "32 numbers of the descriptor `Single`",
         ),
@@ -257,6 +299,26 @@ fn the_daemon_loads_what_the_command_installs_and_nothing_else() {
         assert!(!output.status.success());
         assert!(stderr(&output).contains(message), "{}", stderr(&output));
     }
+
+    // And back to the rule: what it is worth stays in the manifest, the classifier goes.
+    let with_classifier = std::fs::read_to_string(model.join("model.toml")).unwrap();
+    let mood_file = std::fs::read_to_string(model.join("mood.toml")).unwrap();
+    let rooms = ["--scenes", "60", "--install", "rule", "--rooms", source.as_str()];
+    run(&mut group(source.clone(), &rooms));
+    let ruled = LoadedModel::open(&model).unwrap();
+    assert!(ruled.mood.is_none() && !ruled.manifest.mood.unwrap().interim);
+    let measured = ruled
+        .manifest
+        .measured
+        .iter()
+        .filter(|m| m.what.contains("by the rule"));
+    assert_eq!(
+        measured.map(|m| m.on.as_str()).collect::<Vec<_>>(),
+        ["rooms of folder:faces: 600 groups"]
+    );
+    assert!(!model.join("mood.toml").exists());
+    std::fs::write(model.join("model.toml"), with_classifier).unwrap();
+    std::fs::write(model.join("mood.toml"), mood_file).unwrap();
 
     std::fs::remove_dir_all(faces.join("sadness")).unwrap();
     let output = group(format!("folder:{}", faces.display()), &["--scenes", "9"])

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 
 use affect_core::manifest::Measured;
 use affect_train::data::{Face, Faces, Format};
+use affect_train::evaluate::change::Change;
 use affect_train::evaluate::model::{Run, ask, detect, open_network_at, read_manifest, runtime_path, title};
 use affect_train::evaluate::rank::rank_1;
 use affect_train::evaluate::recognition::embed_int8;
 use affect_train::evaluate::report::{Report, report};
+use affect_train::evaluate::sets::{Row, markdown, with_means};
 use affect_train::train::validate::embed;
 use anyhow::{Context as _, bail};
 
@@ -20,11 +22,18 @@ pub(super) struct Arguments {
     #[arg(long)]
     model: PathBuf,
     /// The data set.
-    #[arg(long)]
-    data: PathBuf,
+    #[arg(long, required_unless_present = "set")]
+    data: Option<PathBuf>,
     /// Its layout.
-    #[arg(long)]
+    #[arg(long, default_value = "folder")]
     format: Format,
+    /// Instead of --data: several data sets, each as FORMAT:PATH or FORMAT:PATH:SPLIT; expressions on all of them, and the mean, in
+    /// one table.
+    #[arg(long, conflicts_with_all = ["data", "format", "split", "record", "int8", "people"])]
+    set: Vec<Set>,
+    /// With --set: also with the faces changed like this, e.g. `ellipse`, `size=24` or `aspect=0.75`; several times if wanted.
+    #[arg(long, requires = "set")]
+    change: Vec<Change>,
     /// Which split; everything without it.
     #[arg(long, default_value = "")]
     split: String,
@@ -41,6 +50,9 @@ pub(super) struct Arguments {
     /// For `lfw`: only the people named in this file, one per line.
     #[arg(long)]
     people: Option<PathBuf>,
+    /// Read ages from so many of the most probable ones (L of the paper's eq. (1)), whatever the model's manifest says.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=100), conflicts_with_all = ["set", "record"])]
+    most_probable: Option<u8>,
     /// Print JSON instead of Markdown.
     #[arg(long)]
     json: bool,
@@ -54,7 +66,10 @@ pub(super) struct Arguments {
 
 #[allow(clippy::print_stdout)] // the report is what this command is for
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut set = arguments.format.read(&arguments.data)?;
+    let Some(data) = &arguments.data else {
+        return several(arguments);
+    };
+    let mut set = arguments.format.read(data)?;
     if let Some(detector) = &arguments.detector {
         let without = detect(detector, &mut set.faces, &arguments.runtime)?;
         log::info!("{without} picture(s) without a face that the detector finds are left out.");
@@ -64,13 +79,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let mut faces = set.split(&arguments.split);
     if faces.is_empty() {
-        bail!("{} has no split `{}`.", arguments.data.display(), arguments.split);
+        bail!("{} has no split `{}`.", data.display(), arguments.split);
     }
     let all = faces.len();
     faces.retain(|face| !face.known_duplicate);
+    let name = data
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let data = format!(
-        "{}{}",
-        arguments.data.file_name().unwrap_or_default().to_string_lossy(),
+        "{name}{}",
         if arguments.split.is_empty() {
             String::new()
         } else {
@@ -81,7 +100,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let report = if arguments.format == Format::Lfw {
         recognition(arguments, &set, faces, &data)?
     } else {
-        let run = ask(&arguments.model, arguments.size, &faces, &arguments.runtime)?;
+        let mut run = ask(&arguments.model, arguments.size, &faces, &arguments.runtime)?;
+        if let Some(most_probable) = arguments.most_probable {
+            let ages = run.answers.iter_mut().filter(|answers| answers.head == "age");
+            ages.for_each(|answers| answers.most_probable = usize::from(most_probable));
+        }
         report(&run, &data, &set, &faces, duplicates)
     };
     if arguments.json {
@@ -90,7 +113,61 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         print!("{}", report.markdown());
     }
     if arguments.record {
-        record(arguments, &report)?;
+        record(arguments, (&name, &report))?;
+    }
+    Ok(())
+}
+
+/// One table of several sets, as they are and changed.
+#[allow(clippy::print_stdout)] // the table is what this command is for
+fn several(arguments: &Arguments) -> anyhow::Result<()> {
+    let (mut rows, mut model) = (Vec::new(), String::new());
+    for set in &arguments.set {
+        let mut data = set.format.read(&set.path)?;
+        if let Some(detector) = &arguments.detector {
+            let without = detect(detector, &mut data.faces, &arguments.runtime)?;
+            log::info!(
+                "{}: {without} picture(s) without a face that the detector finds are left out.",
+                set.text
+            );
+        }
+        let mut faces: Vec<&Face> = data.split(&set.split);
+        faces.retain(|face| !face.known_duplicate && face.majority().is_some());
+        if faces.is_empty() {
+            bail!("{}: no face here has a label of expression.", set.text);
+        }
+        let folder = set.path.file_name().unwrap_or_default().to_string_lossy();
+        let name = match set.split.as_str() {
+            "" => folder.into_owned(),
+            split => format!("{folder} {split}"),
+        };
+        for change in std::iter::once(None).chain(arguments.change.iter().map(Some)) {
+            let changed: Vec<Face> = match change {
+                None => Vec::new(),
+                Some(change) => faces
+                    .iter()
+                    .map(|face| change.of(face))
+                    .collect::<Result<_, _>>()?,
+            };
+            let seen: Vec<&Face> = match change {
+                None => faces.clone(),
+                Some(_) => changed.iter().collect(),
+            };
+            let run = ask(&arguments.model, arguments.size, &seen, &arguments.runtime)?;
+            let found = report(&run, &name, &data, &seen, 0);
+            let expression = found
+                .expression
+                .with_context(|| format!("{}: model and data share no expression.", set.text))?;
+            let change = change.map(ToString::to_string).unwrap_or_default();
+            rows.push(Row::of(&name, &change, &expression));
+            model = run.title;
+        }
+    }
+    let rows = with_means(rows);
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print!("{}", markdown(&model, &rows));
     }
     Ok(())
 }
@@ -147,7 +224,7 @@ fn recognition(
 }
 
 /// Writes the figures into `model.toml`, in place of those on the same data.
-fn record(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
+fn record(arguments: &Arguments, (data, report): (&str, &Report)) -> anyhow::Result<()> {
     let mut manifest = read_manifest(&arguments.model)?;
     let on = format!("{}: {} faces", report.data, report.faces);
     let split = if arguments.split.is_empty() {
@@ -163,7 +240,7 @@ fn record(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     let command = format!(
         "affect-train evaluate --model models/{} --data {} --format {}{split}{detector}",
         manifest.id,
-        arguments.data.file_name().unwrap_or_default().to_string_lossy(),
+        data,
         format.as_str().unwrap_or_default(),
     );
     manifest.measured.retain(|known| known.on != on);

@@ -41,6 +41,10 @@ pub(super) struct Arguments {
     /// How many calibration pictures, evenly from the sets.
     #[arg(long, default_value_t = 256)]
     pictures: usize,
+    /// Of how many of the most probable ages the expectation is taken, the paper's L in eq. (1). `evaluate` takes it, too: choose it on
+    /// validation pictures.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=100))]
+    most_probable: u8,
     /// Leave the biases as they are.
     #[arg(long)]
     no_bias_correction: bool,
@@ -154,7 +158,7 @@ fn manifest(
     let attributes = AttributeHeads {
         age: role("age").map(|output| AgeHead {
             output,
-            most_probable: 2,
+            most_probable: usize::from(arguments.most_probable),
         }),
         gender: role("gender").map(|output| GenderHead { output }),
         ethnicity: role("ethnicity").map(|output| EthnicityHead {

@@ -3,21 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use affect_core::expression::Expression;
-use affect_core::manifest::{Measured, Mood, MoodMethod};
-use affect_core::mood::{DESCRIPTOR, MoodClass, MoodClassifier};
+use affect_core::mood::{DESCRIPTOR, MoodClass};
 use affect_train::data::augment::Augmentation;
 use affect_train::data::{DataError, Face, Faces};
 use affect_train::evaluate::metrics::Rate;
-use affect_train::evaluate::model::{detect_all, read_manifest, runtime_path};
+use affect_train::evaluate::model::{detect_all, runtime_path};
 use affect_train::group::compose::{self, Person};
 use affect_train::group::forest::{Forest, TREES};
 use affect_train::group::linear::LinearSvc;
-use affect_train::group::{Clip, Descriptor, Samples, clips, features, sharpness};
+use affect_train::group::{Clip, Descriptor, Samples, clips, features, rule, sharpness};
 use anyhow::{Context as _, bail};
 use rand::SeedableRng as _;
 
 use super::Set;
+use super::mood::{install_linear, install_rule, short};
 
 /// Frames of a composed scene.
 const FRAMES: usize = 10;
@@ -26,24 +25,34 @@ const TAKES: usize = 4;
 /// Every fifth person or clip fits the scores' sharpness and measures, and is not trained on.
 const HELD_OUT: usize = 5;
 
+/// Groups per set of --rooms.
+const ROOMS: usize = 600;
+
+/// How the daemon tells moods.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Method {
+    Linear,
+    Rule,
+}
+
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// Whose answers describe faces: a model folder (its expression scores) or a `.safetensors` weight file (its
     /// embeddings, as in the paper).
     #[arg(long)]
-    model: PathBuf,
+    pub(super) model: PathBuf,
     /// Labelled clips (afew, vgaf, group_scenes) as FORMAT:PATH[:SPLIT]; with --scenes single labelled faces.
     #[arg(long)]
-    train: Set,
+    pub(super) train: Set,
     /// Labelled clips to measure on.
     #[arg(long)]
-    test: Vec<Set>,
+    pub(super) test: Vec<Set>,
     /// Compose so many scenes from the single faces of --train.
     #[arg(long, default_value_t = 0)]
-    scenes: usize,
+    pub(super) scenes: usize,
     /// The paper's descriptor: `group` of all faces, `single` of the largest face.
     #[arg(long, value_enum, default_value_t = Descriptor::Group)]
-    descriptor: Descriptor,
+    pub(super) descriptor: Descriptor,
     /// A detector's model folder, to find the faces in frames whose table does not say where they are.
     #[arg(long)]
     detector: Option<PathBuf>,
@@ -52,10 +61,15 @@ pub(super) struct Arguments {
     cost: f64,
     /// For everything random.
     #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Write the linear classifier beside the expression model (--model), for the daemon's mood.
+    pub(super) seed: u64,
+    /// Also measure on groups of five people of one mood, composed from the single labelled faces of this set: faces that neither the
+    /// model nor the classifier has learnt from.
     #[arg(long)]
-    install: bool,
+    pub(super) rooms: Vec<Set>,
+    /// How the daemon shall tell moods with the expression model (--model): `linear` writes the classifier beside it, `rule` has it sum
+    /// the mean scores of the expressions that speak for each mood.
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "linear")]
+    install: Option<Method>,
     /// Write the training descriptors and the first test set's as `train.csv` and `test.csv` into this folder
     /// (class first), for other tools.
     #[arg(long)]
@@ -70,7 +84,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (trained, held_out) = training_clips(arguments)?;
     let mut tests = vec![("held out of the training".to_owned(), held_out)];
     for set in &arguments.test {
-        tests.push((set.text.clone(), labelled_clips(arguments, set)?));
+        tests.push((short(set), labelled_clips(arguments, set)?));
+    }
+    for set in &arguments.rooms {
+        tests.push((format!("rooms of {}", short(set)), rooms(arguments, set)?));
     }
     let classes = classes(&trained);
     let train = Samples::for_training(&trained, &classes, arguments.descriptor)?;
@@ -98,26 +115,65 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let started = Instant::now();
     let forest = Forest::fit(&train, TREES, arguments.seed);
     let forest_seconds = started.elapsed().as_secs_f64();
+    let moods = classes == MoodClass::ALL.map(MoodClass::name) && features == DESCRIPTOR;
     println!(
-        "| data | clips | LinearSVC ({linear_seconds:.2} s) | Random Forest, {TREES} trees ({forest_seconds:.2} s) |\n|---|---|---|---|"
+        "| data | clips | rule | LinearSVC ({linear_seconds:.2} s) | Random Forest, {TREES} trees ({forest_seconds:.2} s) |\n|---|---|---|---|---|"
     );
     let mut figures = Vec::new();
     for (name, samples) in &tests {
         let of = samples.rows.len();
-        let by_plane = Rate::new(samples.count_right(|row| linear.decide(row)), of);
-        let by_trees = Rate::new(samples.count_right(|row| forest.decide(row)), of);
-        println!(
-            "| {name} | {of} | {} | {} |",
-            percent(&by_plane),
-            percent(&by_trees)
-        );
-        figures.push((name.as_str(), of, by_plane.value));
+        // The right answers of one class, or of all.
+        let row = |title: &str, samples: &Samples| {
+            let of = samples.rows.len();
+            let by_rule = moods.then(|| Rate::new(samples.count_right(rule), of));
+            let by_plane = Rate::new(samples.count_right(|row| linear.decide(row)), of);
+            let by_trees = Rate::new(samples.count_right(|row| forest.decide(row)), of);
+            println!(
+                "| {title} | {of} | {} | {} | {} |",
+                by_rule.as_ref().map_or("–".to_owned(), percent),
+                percent(&by_plane),
+                percent(&by_trees)
+            );
+            (by_rule.map(|rate| rate.value), by_plane.value)
+        };
+        let (by_rule, by_plane) = row(name, samples);
+        if moods {
+            for (class, mood) in classes.iter().enumerate() {
+                let these = samples.of_class(class);
+                if !these.rows.is_empty() {
+                    row(&format!("… {mood}"), &these);
+                }
+            }
+        }
+        let value = match arguments.install {
+            Some(Method::Rule) => by_rule.unwrap_or(by_plane),
+            _ => by_plane,
+        };
+        figures.push((name.as_str(), of, value));
     }
-    if arguments.install {
+    if arguments.install == Some(Method::Rule) {
+        install_rule(arguments, moods, &figures)?;
+    }
+    if arguments.install == Some(Method::Linear) {
         let sharpness = sharpness(&tests[0].1, |row| linear.decide(row));
-        install(arguments, linear, sharpness, &classes, &figures)?;
+        install_linear(arguments, linear, sharpness, &classes, &figures)?;
     }
     Ok(())
+}
+
+/// Groups of five people of one mood.
+fn rooms(arguments: &Arguments, source: &Set) -> anyhow::Result<Vec<Clip>> {
+    let set = source.format.read(&source.path)?;
+    let mut faces: Vec<&Face> = set.split(&source.split);
+    faces.retain(|face| face.majority().is_some() && !face.known_duplicate);
+    let rooms = compose::rooms(&people(arguments, &faces)?, ROOMS, FRAMES, arguments.seed);
+    if rooms.is_empty() {
+        bail!(
+            "Rooms need faces of all three moods (happiness; neutral or surprise; a negative expression): {} has not.",
+            source.text
+        );
+    }
+    Ok(rooms)
 }
 
 fn percent(rate: &Rate) -> String {
@@ -255,78 +311,4 @@ fn write_descriptors(path: &Path, samples: &Samples) -> anyhow::Result<()> {
         text.push('\n');
     }
     std::fs::write(path, text).with_context(|| path.display().to_string())
-}
-
-/// Writes `mood.toml` beside the expression model, and its name and hash into the model's manifest.
-fn install(
-    arguments: &Arguments,
-    linear: LinearSvc,
-    sharpness: f64,
-    classes: &[String],
-    figures: &[(&str, usize, f64)],
-) -> anyhow::Result<()> {
-    let rows = linear.weights.first().map_or(0, Vec::len);
-    if classes != MoodClass::ALL.map(MoodClass::name)
-        || rows != DESCRIPTOR
-        || arguments.descriptor != Descriptor::Group
-        || !arguments.model.is_dir()
-    {
-        bail!(
-            "The daemon's mood needs a classifier of negative, neutral and positive on group descriptors of a model folder's expression scores ({DESCRIPTOR} numbers); this one tells {} apart by {rows} numbers of the descriptor `{:?}`.",
-            classes.join(", "),
-            arguments.descriptor
-        );
-    }
-    let mut manifest = read_manifest(&arguments.model)?;
-    let name = |path: &Path| {
-        path.file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-    };
-    let command = format!(
-        "affect-train group --model models/{} --train {}:{} --scenes {} --seed {}",
-        manifest.id,
-        arguments.train.text.split(':').next().unwrap_or_default(),
-        name(&arguments.train.path),
-        arguments.scenes,
-        arguments.seed
-    );
-    let measured = figures.iter().map(|(on, clips, value)| Measured {
-        what: "mood accuracy, 3 classes".to_owned(),
-        value: (value * 1e4).round() / 1e4,
-        on: format!("{}: {clips} clips", on.rsplit('/').next().unwrap_or_default()),
-        command: command.clone(),
-    });
-    let classifier = MoodClassifier {
-        title: "Mood of a group: LinearSVC on descriptors of expression scores".to_owned(),
-        expression_model: manifest.id.clone(),
-        source: match arguments.scenes {
-            0 => format!("clips of {}", name(&arguments.train.path)),
-            scenes => format!(
-                "{scenes} scenes composed from faces of {}",
-                name(&arguments.train.path)
-            ),
-        },
-        licence: "Apache-2.0 OR MIT".to_owned(),
-        expressions: Expression::ALL.to_vec(),
-        classes: MoodClass::ALL.to_vec(),
-        sharpness,
-        bias: linear.bias,
-        weights: linear.weights,
-        measured: measured.collect(),
-    };
-    let text = format!(
-        "# Written by `affect-train group --install`. Keys: MoodClassifier in crates/core/src/mood.rs.\n{}",
-        toml::to_string(&classifier)?
-    );
-    MoodClassifier::from_toml(&text)?;
-    affect_train::weights::write_whole(&arguments.model.join("mood.toml"), text.as_bytes())?;
-    manifest.mood = Some(Mood {
-        method: MoodMethod::Classifier,
-        file: Some("mood.toml".to_owned()),
-        sha256: Some(affect_train::sha256(text.as_bytes())),
-        interim: false,
-    });
-    super::export::write_manifest(&arguments.model, &manifest)
 }

@@ -5,29 +5,31 @@ use std::path::PathBuf;
 use affect_core::expression::Expression;
 use affect_train::data::faces::expression_by_name;
 use affect_train::network::architecture::{Architecture, Family};
-use affect_train::weights::{Weights, keras, tfjs};
+use affect_train::network::plan::Plan;
+use affect_train::weights::{Weights, keras, tfjs, tflite};
 use anyhow::{Context as _, bail};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
-    /// `faceres.json` of npm @vladmandic/human, a Keras `.h5` file, or a `.safetensors` file.
+    /// `faceres.json` of npm @vladmandic/human, a Keras `.h5` file, a `.safetensors` file, or an int8 `.tflite` that
+    /// `affect-train export` wrote.
     from: PathBuf,
     /// The weight file to write.
     #[arg(long)]
     out: PathBuf,
-    /// For `.h5`: the backbone.
+    /// For `.h5` and `.tflite`: the backbone.
     #[arg(long, value_enum, default_value_t = Family::MobilenetV1)]
     network: Family,
-    /// For `.h5`: MobileNet's width.
+    /// For `.h5` and `.tflite`: MobileNet's width.
     #[arg(long, default_value_t = 1.0)]
     width: f32,
-    /// For `.h5`: side of the input, pixels.
+    /// For `.h5` and `.tflite`: side of the input, pixels.
     #[arg(long, default_value_t = 224)]
     size: usize,
-    /// For `.h5`: `rgb` (the author's expression models) or `bgr`.
+    /// For `.h5` and `.tflite`: `rgb` (the author's expression models) or `bgr`.
     #[arg(long, default_value = "rgb", value_parser = ["rgb", "bgr"])]
     channels: String,
-    /// For `.h5`: what is subtracted from the first, second and third channel.
+    /// For `.h5` and `.tflite`: what is subtracted from the first, second and third channel.
     #[arg(long, default_value = "103.939 116.779 123.68")]
     mean: String,
     /// For `.h5`: the dense layer that is the expression head.
@@ -48,8 +50,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         "json" => tfjs::read(&arguments.from)?,
         "safetensors" => Weights::read(&arguments.from)?,
         "h5" | "hdf5" => from_keras(arguments)?,
+        "tflite" => from_tflite(arguments)?,
         other => bail!(
-            "{}: weights are read from `.json` (TensorFlow.js), `.h5` (Keras) and `.safetensors`, not from `.{other}`.",
+            "{}: weights are read from `.json` (TensorFlow.js), `.h5` (Keras), `.tflite` (our own) and `.safetensors`, not from `.{other}`.",
             arguments.from.display()
         ),
     };
@@ -58,21 +61,48 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn from_keras(arguments: &Arguments) -> anyhow::Result<Weights> {
-    let mut weights = keras::read(&arguments.from)?;
+/// The network that the options tell, and the words about it for the weight file.
+fn described(arguments: &Arguments, weights: &mut Weights, folded: bool) -> anyhow::Result<Plan> {
     let architecture = Architecture {
         name: arguments.network,
         width: arguments.width,
         size: arguments.size,
-        folded: false,
+        folded,
         hidden: 0,
     };
-    let mut plan = architecture.plan().map_err(anyhow::Error::msg)?;
     weights.about = architecture.about();
-    weights
-        .about
-        .insert("channels".to_owned(), arguments.channels.clone());
-    weights.about.insert("mean".to_owned(), arguments.mean.clone());
+    let mut say = |word: &str, is: &str| weights.about.insert(word.to_owned(), is.to_owned());
+    say("channels", &arguments.channels);
+    say("mean", &arguments.mean);
+    architecture.plan().map_err(anyhow::Error::msg)
+}
+
+/// Of our own int8 file every dense layer that the backbone does not have is a head.
+fn from_tflite(arguments: &Arguments) -> anyhow::Result<Weights> {
+    let mut weights = tflite::read(&arguments.from)?;
+    let plan = described(arguments, &mut weights, true)?;
+    let heads: Vec<(String, usize)> = weights
+        .iter()
+        .filter_map(|(name, array)| Some((name.strip_suffix(".kernel")?.to_owned(), array.shape[0])))
+        .filter(|(step, _)| plan.steps.iter().all(|known| known.name != *step))
+        .collect();
+    let words: Vec<String> = heads
+        .iter()
+        .map(|(name, classes)| format!("{name} {classes}"))
+        .collect();
+    weights.about.insert("heads".to_owned(), words.join(", "));
+    let heads: Vec<(&str, usize)> = heads
+        .iter()
+        .map(|(name, classes)| (name.as_str(), *classes))
+        .collect();
+    // Whatever does not fit is said now, not when the file is used.
+    affect_train::network::Network::new(plan.with_heads(&heads), &weights, &affect_train::device::cpu())?;
+    Ok(weights)
+}
+
+fn from_keras(arguments: &Arguments) -> anyhow::Result<Weights> {
+    let mut weights = keras::read(&arguments.from)?;
+    let mut plan = described(arguments, &mut weights, false)?;
     if let Some(head) = &arguments.head {
         weights.rename_step(head, "expression")?;
         let labels: Vec<&str> = arguments

@@ -1,11 +1,14 @@
 //! The command line: one file per command.
 
+mod blend;
+mod calibrate;
 mod data;
 mod evaluate;
 mod export;
 mod frames;
 mod group;
 mod import;
+mod mood;
 mod stage;
 
 use std::path::PathBuf;
@@ -38,6 +41,10 @@ enum Command {
     Emotion(stage::Arguments),
     /// Learn and compare classifiers of groups and videos; write the one that the daemon loads.
     Group(group::Arguments),
+    /// Mix the weights a run started from with those it came to.
+    Blend(blend::Arguments),
+    /// Make the expression head of a weight file as sure as it is right, on several data sets.
+    Calibrate(calibrate::Arguments),
     /// Quantise a weight file to int8 and write a model folder.
     Export(export::Arguments),
     /// Measure a model: the paper's tables.
@@ -58,6 +65,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Attributes(arguments) => stage::run(&arguments, Stage::Attributes),
         Command::Emotion(arguments) => stage::run(&arguments, Stage::Emotion),
         Command::Group(arguments) => group::run(&arguments),
+        Command::Blend(arguments) => blend::run(&arguments),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Evaluate(arguments) => evaluate::run(&arguments),
     };

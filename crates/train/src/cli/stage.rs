@@ -25,8 +25,19 @@ pub(super) struct Arguments {
     /// Stop after so many steps, with a checkpoint.
     #[arg(long)]
     stop_after: Option<usize>,
+    /// Another seed than the recipe's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// At most so many epochs in every phase.
+    #[arg(long)]
+    epochs: Option<usize>,
+    /// Train nothing: read and check everything, print what would be learnt from, and write a sheet of the pictures of the first
+    /// epoch, as the network would see them, to `pictures.png` below --out.
+    #[arg(long)]
+    dry_run: bool,
 }
 
+#[allow(clippy::print_stdout)] // the table is what --dry-run is for
 pub(super) fn run(arguments: &Arguments, stage: Stage) -> anyhow::Result<()> {
     let recipe = Recipe::read(&arguments.recipe)?;
     if recipe.stage != stage {
@@ -36,14 +47,23 @@ pub(super) fn run(arguments: &Arguments, stage: Stage) -> anyhow::Result<()> {
             recipe.stage
         );
     }
-    let outcome = train::train(&Places {
+    let places = Places {
         recipe: arguments.recipe.clone(),
         data: arguments.data.clone(),
         start: arguments.weights.clone(),
         out: arguments.out.clone(),
         device: arguments.device,
         stop_after: arguments.stop_after,
-    })?;
+        seed: arguments.seed,
+        epochs: arguments.epochs,
+    };
+    if arguments.dry_run {
+        let (table, sheet) = train::rehearse(&places)?;
+        print!("{table}");
+        log::info!("{}: a row of pictures per source.", sheet.display());
+        return Ok(());
+    }
+    let outcome = train::train(&places)?;
     if outcome.complete {
         log::info!("Done: {}.", outcome.best.display());
     } else {

@@ -8,8 +8,8 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::Face;
-use super::pixels::{Pixels, SampleError, picture};
+use super::pixels::{Pixels, SampleError, is_grey, picture};
+use super::{Face, surround};
 
 /// How strongly to change training pictures. All 0 is: not at all.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,14 @@ pub struct Augmentation {
     pub grey: f32,
     /// Black out a rectangle of up to this part of the side: hands, hair, microphones.
     pub erase: f32,
+    /// Put something random around the face, or paint over the black around it: the chance.
+    pub surround: f32,
+    /// Stretch width against height, or height against width, by up to this part: boxes are not square, inputs are.
+    pub aspect: f32,
+    /// Darker or brighter in the middle tones: a gamma of up to 1 plus this, or one divided by it.
+    pub gamma: f32,
+    /// Each colour stronger or weaker by up to this part; grey pictures stay grey.
+    pub tint: f32,
 }
 
 impl Augmentation {
@@ -58,7 +66,10 @@ impl Augmentation {
 
     /// A changed picture, cut to its region.
     pub fn apply(&self, picture: &Pixels, region: &Rect, rng: &mut impl Rng) -> Pixels {
-        let mut changed = self.warp(picture, region, rng);
+        // Settings that came later draw only where they are used: recipes from before keep their numbers.
+        let other = (self.surround > 0.0 && chance(rng, self.surround))
+            .then(|| surround::replaced(picture, region, rng));
+        let mut changed = self.warp(other.as_ref().unwrap_or(picture), region, rng);
         if chance(rng, self.shrink) {
             shrink(&mut changed, self.shrink_to.max(8.0), rng);
         }
@@ -69,6 +80,7 @@ impl Augmentation {
             grey(&mut changed);
         }
         self.light(&mut changed, rng);
+        self.tones(&mut changed, rng);
         self.erase(&mut changed, rng);
         changed
     }
@@ -82,6 +94,11 @@ impl Augmentation {
         let mirror = if chance(rng, self.flip) { -1.0 } else { 1.0 };
         let angle = either(rng, self.rotate).to_radians();
         let scale = 1.0 + either(rng, self.scale);
+        let stretch = if self.aspect > 0.0 {
+            (1.0 + self.aspect).powf(either(rng, 0.5))
+        } else {
+            1.0
+        };
         let (sin, cos) = (angle.sin() * scale, angle.cos() * scale);
         let centre = (
             region.x + region.w * (0.5 + either(rng, self.shift)),
@@ -90,8 +107,8 @@ impl Augmentation {
         let mut rgb = Vec::with_capacity(width * height * 3);
         for row in 0..height {
             for column in 0..width {
-                let x = (column as f32 + 0.5 - width as f32 / 2.0) * mirror;
-                let y = row as f32 + 0.5 - height as f32 / 2.0;
+                let x = (column as f32 + 0.5 - width as f32 / 2.0) * mirror * stretch;
+                let y = (row as f32 + 0.5 - height as f32 / 2.0) / stretch;
                 let from = (
                     centre.0 + cos * x - sin * y - 0.5,
                     centre.1 + sin * x + cos * y - 0.5,
@@ -115,6 +132,26 @@ impl Augmentation {
         let table: [u8; 256] =
             std::array::from_fn(|v| ((v as f32 - mean) * factor + mean + shift).round() as u8);
         picture.rgb.iter_mut().for_each(|v| *v = table[*v as usize]);
+    }
+
+    /// Gamma, and the strength of each colour.
+    fn tones(&self, picture: &mut Pixels, rng: &mut impl Rng) {
+        if self.gamma <= 0.0 && self.tint <= 0.0 {
+            return;
+        }
+        let gamma = (1.0 + self.gamma).powf(either(rng, 1.0));
+        let strengths: [f32; 3] = std::array::from_fn(|_| 1.0 + either(rng, self.tint));
+        let grey = is_grey(picture);
+        let tables: [[u8; 256]; 3] = std::array::from_fn(|channel| {
+            let strength = if grey { 1.0 } else { strengths[channel] };
+            std::array::from_fn(|v| ((v as f32 / 255.0).powf(gamma) * 255.0 * strength).round() as u8)
+        });
+        for pixel in picture.rgb.chunks_exact_mut(3) {
+            pixel
+                .iter_mut()
+                .zip(&tables)
+                .for_each(|(v, table)| *v = table[*v as usize]);
+        }
     }
 
     fn erase(&self, picture: &mut Pixels, rng: &mut impl Rng) {

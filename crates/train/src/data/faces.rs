@@ -25,6 +25,8 @@ pub struct Face {
     pub expression: Option<[f32; EXPRESSIONS]>,
     /// A second, different labelling of the same picture (FER2013's own labels beside FER+).
     pub other_expression: Option<Expression>,
+    /// What teachers answered for it, where a recipe has a table of that.
+    pub taught: Option<Taught>,
     /// Years.
     pub age: Option<f32>,
     /// As labelled.
@@ -39,6 +41,15 @@ pub struct Face {
     pub clip: Option<String>,
     /// The data set itself says that this picture is in another split, too.
     pub known_duplicate: bool,
+}
+
+/// The teachers' answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Taught {
+    /// In the order of [`Expression::ALL`].
+    pub answer: [f32; EXPRESSIONS],
+    /// How much of the target it is, beside the face's own label.
+    pub share: f32,
 }
 
 /// As the data sets label it.

@@ -15,12 +15,14 @@ pub mod pixels;
 pub mod sample;
 pub mod scenes;
 pub mod summary;
+mod surround;
 pub mod table;
+pub mod teachers;
 pub mod utkface;
 pub mod video;
 pub mod wiki;
 
-pub use faces::{DataError, Face, Faces, Gender, Skipped};
+pub use faces::{DataError, Face, Faces, Gender, Skipped, Taught};
 
 use std::path::Path;
 

@@ -38,6 +38,12 @@ impl Pixels {
     }
 }
 
+/// Whether no pixel has a colour.
+pub(super) fn is_grey(picture: &Pixels) -> bool {
+    let pixels = picture.rgb.as_chunks::<3>().0;
+    pixels.iter().all(|p| p[0] == p[1] && p[1] == p[2])
+}
+
 /// Why a picture cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SampleError {

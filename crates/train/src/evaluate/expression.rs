@@ -29,6 +29,17 @@ pub struct ExpressionReport {
     pub recall: Vec<Rate>,
     /// Expected calibration error, 0 to 1.
     pub calibration_error: f64,
+    /// What the best answers say of themselves, on average.
+    pub confidence: f64,
+}
+
+impl ExpressionReport {
+    /// The mean of the recalls: what accuracy would be if every label were as frequent.
+    #[must_use]
+    pub fn mean_recall(&self) -> f64 {
+        let found: Vec<f64> = self.recall.iter().filter(|r| r.of > 0).map(|r| r.value).collect();
+        found.iter().sum::<f64>() / found.len().max(1) as f64
+    }
 }
 
 /// How often the second head gives the set's second label.
@@ -134,5 +145,7 @@ pub(super) fn expression(
             .collect(),
         confusion,
         calibration_error: calibration_error(&confidences),
+        confidence: confidences.iter().map(|(c, _)| f64::from(*c)).sum::<f64>()
+            / confidences.len().max(1) as f64,
     })
 }

@@ -8,6 +8,36 @@ use rand_chacha::ChaCha8Rng;
 
 use super::Clip;
 
+/// People in a room of one mood.
+pub const ROOM: usize = 5;
+
+/// `count` groups of [`ROOM`] people who all speak for the same class, the classes in equal parts. Empty if a class has no person.
+#[must_use]
+pub fn rooms(people: &[Person], count: usize, frames: usize, seed: u64) -> Vec<Clip> {
+    let of = |class| -> Vec<&Person> { people.iter().filter(|p| p.speaks_for == class).collect() };
+    let by_class = MoodClass::ALL.map(of);
+    if by_class.iter().any(Vec::is_empty) {
+        return Vec::new();
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..count)
+        .map(|room| {
+            let class = room % MoodClass::ALL.len();
+            let group: Vec<&Person> = (0..ROOM)
+                .filter_map(|_| by_class[class].choose(&mut rng).copied())
+                .collect();
+            let mut frame = || -> Vec<Vec<f64>> {
+                let takes = group.iter().filter_map(|person| person.takes.choose(&mut rng));
+                takes.cloned().collect()
+            };
+            Clip {
+                frames: (0..frames).map(|_| frame()).collect(),
+                label: MoodClass::ALL[class].name().to_owned(),
+            }
+        })
+        .collect()
+}
+
 /// Fewest and most people in a scene.
 pub const PEOPLE: (usize, usize) = (3, 12);
 

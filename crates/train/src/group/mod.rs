@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use affect_core::descriptor::{GroupDescriptor, single_face_descriptor};
 use affect_core::expression::EXPRESSIONS;
+use affect_core::mood::{MoodClass, scores};
 use anyhow::Context as _;
 
 use crate::data::faces::expression_by_name;
@@ -115,11 +116,31 @@ impl Samples {
         })
     }
 
+    /// Those of one class.
+    #[must_use]
+    pub fn of_class(&self, class: usize) -> Self {
+        let chosen = (0..self.rows.len()).filter(|i| self.labels[*i] == class);
+        let (rows, labels) = chosen.map(|i| (self.rows[i].clone(), class)).unzip();
+        Self {
+            rows,
+            labels,
+            classes: self.classes,
+        }
+    }
+
     /// How often the largest of `decide`'s numbers is that of the right class.
     pub fn count_right(&self, decide: impl Fn(&[f64]) -> Vec<f64>) -> usize {
         let right = |(row, label): &(&Vec<f64>, &usize)| largest(&decide(row)) == **label;
         self.rows.iter().zip(&self.labels).filter(right).count()
     }
+}
+
+/// The mood by the rule: mean expression scores, each for the class that it speaks for, without any classifier.
+#[must_use]
+pub fn rule(row: &[f64]) -> Vec<f64> {
+    // The descriptor begins with the means over faces and frames; that it was scaled to length 1 changes no comparison.
+    let mean: [f64; EXPRESSIONS] = std::array::from_fn(|i| row.get(i).copied().unwrap_or(0.0));
+    scores(&mean).map_or_else(|| vec![0.0; MoodClass::ALL.len()], |mood| mood.to_vec())
 }
 
 /// The place of the largest number; the first wins a tie.

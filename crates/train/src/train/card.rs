@@ -117,6 +117,7 @@ fn learn(network: &Architecture, on: &Device) -> anyhow::Result<[Vec<f32>; 3]> {
     let batch = [Batch {
         pictures: pictures.clone(),
         targets: vec![one_of_each.collect()],
+        priors: Vec::new(),
         count: COUNT,
     }];
     let mut optimiser = SgdConfig::new().init();

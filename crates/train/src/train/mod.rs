@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod curves;
 mod order;
 pub mod recipe;
+mod rehearse;
 mod run;
 mod start;
 pub mod step;
@@ -20,10 +21,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::data::{Face, Faces};
+use crate::data::{Face, Faces, teachers};
 use crate::device::Kind;
 use curves::Point;
 use recipe::{Recipe, Source};
+pub use rehearse::rehearse;
 use run::Run;
 use target::{Names, Target};
 
@@ -45,6 +47,25 @@ pub struct Places {
     pub device: Kind,
     /// Stop after so many steps: for tests of resuming.
     pub stop_after: Option<usize>,
+    /// Another seed than the recipe's.
+    pub seed: Option<u64>,
+    /// At most so many epochs in every phase.
+    pub epochs: Option<usize>,
+}
+
+impl Places {
+    /// The recipe, with what is asked for instead.
+    ///
+    /// # Errors
+    /// [`recipe::RecipeError`].
+    pub fn recipe(&self) -> Result<Recipe, recipe::RecipeError> {
+        let mut recipe = Recipe::read(&self.recipe)?;
+        recipe.seed = self.seed.unwrap_or(recipe.seed);
+        for phase in &mut recipe.phase {
+            phase.epochs = self.epochs.map_or(phase.epochs, |most| phase.epochs.min(most));
+        }
+        Ok(recipe)
+    }
 }
 
 /// What a whole run came to.
@@ -63,26 +84,13 @@ pub struct Outcome {
 /// # Errors
 /// Whatever is wrong with the recipe, the data, the weights or the disk; a loss that is no number.
 pub fn train(places: &Places) -> anyhow::Result<Outcome> {
-    let recipe = Recipe::read(&places.recipe)?;
-    let data = recipe
-        .data
-        .iter()
-        .map(|s| read(s, &places.data))
-        .collect::<anyhow::Result<Vec<_>>>()?;
-    let validation = read(&recipe.validation, &places.data)?;
-    let groups: Vec<Vec<&Face>> = data
-        .iter()
-        .zip(&recipe.data)
-        .map(|(faces, source)| chosen(faces, source))
-        .collect();
-    let judged = chosen(&validation, &recipe.validation);
+    let recipe = places.recipe()?;
+    let read = ReadData::of(&recipe, &places.data)?;
+    let data = &read.sources;
+    let groups = read.groups(&recipe);
+    let judged = chosen(&read.validation, &recipe.validation);
     let every: Vec<&Face> = groups.iter().flatten().copied().collect();
-    let most = |of: fn(&Faces) -> usize| data.iter().map(of).max().unwrap_or(0);
-    let names = Names {
-        identities: most(|d| d.identities.len()),
-        ethnicities: most(|d| d.ethnicities.len()),
-    };
-    let targets = Target::of_stage(&recipe, &every, &names)?;
+    let targets = Target::of_stage(&recipe, &every, &read.names())?;
     log::info!(
         "{} training pictures, {} for validation.",
         every.len(),
@@ -95,6 +103,7 @@ pub fn train(places: &Places) -> anyhow::Result<Outcome> {
         .map(|d| d.ethnicities.join(", "))
         .max_by_key(String::len)
         .unwrap_or_default();
+    run.count_priors(&groups);
     while run.state.epoch < recipe.epochs() {
         if !run.epoch(&groups, &judged)? {
             break;
@@ -113,8 +122,49 @@ pub const BEST: &str = "best.safetensors";
 /// The mean of the weights at the ends of the phases that say so.
 pub const AVERAGE: &str = "average.safetensors";
 
+/// The recipe's data sets, as they were read.
+struct ReadData {
+    sources: Vec<Faces>,
+    validation: Faces,
+}
+
+impl ReadData {
+    fn of(recipe: &Recipe, data: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            sources: recipe
+                .data
+                .iter()
+                .map(|s| read(s, data))
+                .collect::<anyhow::Result<_>>()?,
+            validation: read(&recipe.validation, data)?,
+        })
+    }
+
+    /// The pictures of each source.
+    fn groups(&self, recipe: &Recipe) -> Vec<Vec<&Face>> {
+        let sources = self.sources.iter().zip(&recipe.data);
+        sources.map(|(faces, source)| chosen(faces, source)).collect()
+    }
+
+    fn names(&self) -> Names {
+        let most = |of: fn(&Faces) -> usize| self.sources.iter().map(of).max().unwrap_or(0);
+        Names {
+            identities: most(|d| d.identities.len()),
+            ethnicities: most(|d| d.ethnicities.len()),
+        }
+    }
+}
+
 fn read(source: &Source, data: &Path) -> anyhow::Result<Faces> {
-    let faces = source.format.read(&data.join(&source.path))?;
+    let folder = data.join(&source.path);
+    let mut faces = source.format.read(&folder)?;
+    if let Some(table) = &source.teachers {
+        teachers::teach(
+            &mut faces,
+            (&folder, &source.split),
+            (&data.join(table), source.taught),
+        )?;
+    }
     for (why, count) in faces.skipped_by_reason() {
         log::warn!("{}: {count} item(s) left out: {why}", source.path.display());
     }

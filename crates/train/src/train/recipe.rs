@@ -66,6 +66,12 @@ pub struct Source {
     /// At most so many pictures, evenly spread: 0 is all.
     #[serde(default)]
     pub limit: usize,
+    /// What teachers answer for its pictures: a table that `models/recipes/teach.py` writes, below the folder given with `--data`.
+    #[serde(default)]
+    pub teachers: Option<PathBuf>,
+    /// How much of the target is the teachers' answer, 0 to 1; pictures without a label have nothing else.
+    #[serde(default = "half")]
+    pub taught: f32,
 }
 
 /// The loss.
@@ -81,6 +87,9 @@ pub struct Loss {
     pub second_labels: f32,
     /// This part of every label is spread over all classes.
     pub smoothing: f32,
+    /// The prior of each source to this power is added to the network's answer while it learns (Menon et al., 2021): then it
+    /// need not learn from what a picture is, where it comes from, how often each expression occurs there. 1 is all of it.
+    pub prior: f32,
 }
 
 /// Weights of classes.
@@ -141,6 +150,10 @@ pub struct Phase {
 
 fn one() -> f32 {
     1.0
+}
+
+fn half() -> f32 {
+    0.5
 }
 
 fn two() -> usize {
@@ -231,6 +244,19 @@ impl Recipe {
             return Some(format!(
                 "loss.second_labels is {}, but it is a weight next to 1, 0 to 10.",
                 self.loss.second_labels
+            ));
+        }
+        if !(0.0..=2.0).contains(&self.loss.prior) {
+            return Some(format!(
+                "loss.prior is {}, but it is a power of the sources' priors, 0 to 2.",
+                self.loss.prior
+            ));
+        }
+        if let Some(source) = self.data.iter().find(|s| !(0.0..=1.0).contains(&s.taught)) {
+            return Some(format!(
+                "{} has taught = {}, but it is a part, 0 to 1.",
+                source.path.display(),
+                source.taught
             ));
         }
         for phase in &self.phase {

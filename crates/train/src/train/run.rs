@@ -15,7 +15,7 @@ use super::order::{mixed, order};
 use super::recipe::{Phase, Recipe};
 use super::start::start_weights;
 use super::step::{self, Batch};
-use super::target::Target;
+use super::target::{Target, log_prior};
 use super::{AVERAGE, BEST, Places, progress, validate};
 use crate::data::{Face, sample};
 use crate::device;
@@ -37,6 +37,8 @@ pub(super) struct Run<'a> {
     pub(super) state: State,
     started: Instant,
     steps_left: usize,
+    /// Per source: the number after its last picture, and per head what is added to the logits.
+    pub(super) priors: Vec<(usize, Vec<Vec<f32>>)>,
     /// Names of the data's ethnicities, for the weight file.
     pub(super) ethnicities: String,
 }
@@ -90,8 +92,20 @@ impl<'a> Run<'a> {
             state,
             started: Instant::now(),
             steps_left: places.stop_after.unwrap_or(usize::MAX),
+            priors: Vec::new(),
             ethnicities: String::new(),
         })
+    }
+
+    /// Counts the priors of the sources, if the recipe takes them out.
+    pub(super) fn count_priors(&mut self, groups: &[Vec<&Face>]) {
+        let power = self.recipe.loss.prior;
+        let mut end = 0;
+        for group in groups {
+            end += group.len();
+            let priors = self.targets.iter().map(|target| log_prior(target, group, power));
+            self.priors.push((end, priors.collect()));
+        }
     }
 
     /// One epoch, or the rest of it. False: stopped before its end.
@@ -266,6 +280,7 @@ impl<'a> Run<'a> {
     fn batch(&self, part: &[(usize, &Face)], size: usize, epoch: usize) -> anyhow::Result<Batch> {
         let mut batch = Batch {
             targets: vec![Vec::new(); self.targets.len()],
+            priors: vec![Vec::new(); self.targets.len()],
             count: part.len(),
             ..Batch::default()
         };
@@ -286,9 +301,14 @@ impl<'a> Run<'a> {
             anyhow::Ok(picture)
         });
         batch.pictures = pictures.collect::<anyhow::Result<Vec<_>>>()?.concat();
-        for (_, face) in part {
+        for (number, face) in part {
             for (target, out) in self.targets.iter().zip(&mut batch.targets) {
                 target.append(face, out);
+            }
+            if let Some((_, priors)) = self.priors.iter().find(|(end, _)| number < end) {
+                for (prior, out) in priors.iter().zip(&mut batch.priors) {
+                    out.extend(prior);
+                }
             }
         }
         Ok(batch)

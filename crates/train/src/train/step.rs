@@ -15,6 +15,8 @@ pub struct Batch {
     pub pictures: Vec<f32>,
     /// Per head `[count, classes]` (two for the single logit of gender), weights multiplied in.
     pub targets: Vec<Vec<f32>>,
+    /// Per head what is added to its logits before the loss, like `targets`; nothing where nothing is.
+    pub priors: Vec<Vec<f32>>,
     /// Number of pictures.
     pub count: usize,
 }
@@ -98,7 +100,11 @@ fn loss(network: &Network, batch: &Batch, device: &Device) -> Tensor<1> {
     let pictures = TensorData::new(batch.pictures.clone(), [batch.count, 3, size, size]);
     let logits = network.forward(Tensor::from_data(pictures, device));
     let mut total = Tensor::zeros([1], device);
-    for (logits, target) in logits.into_iter().zip(&batch.targets) {
+    for (head, (mut logits, target)) in logits.into_iter().zip(&batch.targets).enumerate() {
+        if let Some(prior) = batch.priors.get(head).filter(|prior| !prior.is_empty()) {
+            let prior = TensorData::new(prior.clone(), logits.dims());
+            logits = logits + Tensor::from_data(prior, device);
+        }
         total = total + head_loss(logits, target, device);
     }
     total
@@ -194,6 +200,7 @@ mod tests {
         Batch {
             pictures: x.iter().flat_map(|v| [*v; 4]).collect(),
             targets: vec![vec![0.0, 1.0]],
+            priors: Vec::new(),
             count: 1,
         }
     }
@@ -244,10 +251,27 @@ mod tests {
         let both = Batch {
             pictures: [a.pictures.clone(), b.pictures.clone()].concat(),
             targets: vec![[a.targets[0].clone(), b.targets[0].clone()].concat()],
+            priors: Vec::new(),
             count: 2,
         };
         let (whole, _) = gradients(&network, &[both], &device);
         let (parts, _) = gradients(&network, &[a, b], &device);
         assert!((whole - parts).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_prior_is_added_to_the_answer_before_the_loss() {
+        let device = crate::device::cpu().autodiff();
+        let network = tiny([0.3, -0.2, 0.5], 0.1);
+        let without = one([1.0, 2.0, -1.5]);
+        let with = Batch {
+            priors: vec![vec![0.7]],
+            ..without.clone()
+        };
+        let shifted = tiny([0.3, -0.2, 0.5], 0.8);
+        let loss =
+            |network: &Network, batch: &Batch| gradients(network, std::slice::from_ref(batch), &device).0;
+        assert!((loss(&network, &with) - loss(&shifted, &without)).abs() < 1e-6);
+        assert!((loss(&network, &with) - loss(&network, &without)).abs() > 0.1);
     }
 }

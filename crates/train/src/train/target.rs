@@ -1,6 +1,6 @@
 //! What a head should answer for a face, and how much a wrong answer counts.
 
-use affect_core::expression::Expression;
+use affect_core::expression::{Expression, dominant};
 
 use super::recipe::{ClassWeights, Loss, Recipe, Stage};
 use crate::data::{DataError, Face, Gender};
@@ -111,7 +111,10 @@ impl Target {
                 .other_expression
                 .map(Expression::index)
                 .filter(|class| *class < SECOND_CLASSES),
-            _ => face.majority().map(Expression::index),
+            _ => face
+                .majority()
+                .or_else(|| face.taught.map(|taught| dominant(&taught.answer).0))
+                .map(Expression::index),
         }
     }
 
@@ -127,12 +130,45 @@ impl Target {
             Some(shares) if self.soft && self.head == "expression" => label.copy_from_slice(&shares),
             _ => label[class] = 1.0,
         }
+        if let Some(taught) = face.taught.filter(|_| self.head == "expression") {
+            let share = if face.expression.is_some() {
+                taught.share
+            } else {
+                1.0
+            };
+            for (value, answer) in label.iter_mut().zip(taught.answer) {
+                *value = *value * (1.0 - share) + answer * share;
+            }
+        }
         let weight = self.weights[class] * self.share;
         for value in label {
             *value = (*value * (1.0 - self.smoothing) + self.smoothing / classes as f32) * weight;
         }
     }
 }
+
+/// The logarithm of how often each expression is the target in a source, to a power: what is added to the head's answer while it
+/// learns from that source. Nothing (no numbers) for another head, and for the power 0.
+#[must_use]
+pub fn log_prior(target: &Target, faces: &[&Face], power: f32) -> Vec<f32> {
+    if power <= 0.0 || target.head != "expression" {
+        return Vec::new();
+    }
+    let mut rows = Vec::new();
+    faces.iter().for_each(|face| target.append(face, &mut rows));
+    let mut sums = vec![0.0f64; target.classes];
+    for row in rows.chunks_exact(target.classes) {
+        sums.iter_mut()
+            .zip(row)
+            .for_each(|(sum, v)| *sum += f64::from(*v));
+    }
+    let total: f64 = sums.iter().sum::<f64>().max(1e-9);
+    let log = |sum: &f64| (power * ((sum / total) as f32).max(RAREST).ln()).min(0.0);
+    sums.iter().map(log).collect()
+}
+
+/// A class that is rarer in a source counts as if it were so frequent there: what is hardly there cannot be learnt by balancing.
+const RAREST: f32 = 0.01;
 
 /// How many names the data has.
 #[derive(Debug, Clone, Copy)]
@@ -141,4 +177,77 @@ pub struct Names {
     pub identities: usize,
     /// Ethnicity labels.
     pub ethnicities: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Taught;
+    use crate::data::faces::certain;
+
+    fn target(soft: bool) -> Target {
+        Target {
+            head: "expression".to_owned(),
+            classes: 8,
+            soft,
+            share: 1.0,
+            smoothing: 0.0,
+            weights: vec![1.0; 8],
+        }
+    }
+
+    fn of(target: &Target, face: &Face) -> Vec<f32> {
+        let mut out = Vec::new();
+        target.append(face, &mut out);
+        out
+    }
+
+    #[test]
+    fn teachers_have_their_share_beside_a_label_and_all_of_it_without_one() {
+        let answer = [0.0, 0.6, 0.0, 0.4, 0.0, 0.0, 0.0, 0.0];
+        let mut face = Face {
+            expression: Some(certain(Expression::Neutral)),
+            taught: Some(Taught { answer, share: 0.25 }),
+            ..Face::default()
+        };
+        let found = of(&target(false), &face);
+        for (found, wanted) in found.iter().zip([0.75, 0.15, 0.0, 0.1]) {
+            assert!((found - wanted).abs() < 1e-6, "{found} {wanted}");
+        }
+        face.expression = None;
+        assert_eq!(of(&target(true), &face), answer);
+        assert_eq!(target(false).class(&face), Some(1));
+    }
+
+    #[test]
+    fn a_prior_is_the_logarithm_of_what_a_source_has_of_each_class() {
+        let face = |expression| Face {
+            expression: Some(certain(expression)),
+            ..Face::default()
+        };
+        let faces = [
+            Expression::Neutral,
+            Expression::Neutral,
+            Expression::Neutral,
+            Expression::Anger,
+        ]
+        .map(face);
+        let faces: Vec<&Face> = faces.iter().collect();
+        let prior = log_prior(&target(false), &faces, 0.5);
+        assert!((prior[0] - 0.5 * 0.75f32.ln()).abs() < 1e-6);
+        assert!((prior[5] - 0.5 * 0.25f32.ln()).abs() < 1e-6);
+        assert!(
+            (prior[1] - 0.5 * RAREST.ln()).abs() < 1e-6,
+            "never seen counts as rare"
+        );
+        assert!(log_prior(&target(false), &faces, 0.0).is_empty());
+        let other = Target {
+            head: SECOND_HEAD.to_owned(),
+            ..target(false)
+        };
+        assert!(
+            log_prior(&other, &faces, 1.0).is_empty(),
+            "only the head that the daemon reads"
+        );
+    }
 }

@@ -7,6 +7,7 @@ mod array;
 pub mod keras;
 pub mod mean;
 pub mod tfjs;
+pub mod tflite;
 pub mod unfold;
 
 use std::collections::BTreeMap;
