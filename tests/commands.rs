@@ -25,6 +25,10 @@ fn the_benchmark_gives_every_stage_as_json() {
             assert!(0.0 < min && min <= median && median <= p90, "{stage}");
         }
     }
+    for part in ["following_by_frame", "gate_by_frame"] {
+        let part = report[part].as_f64().unwrap();
+        assert!(part > 0.0 && part < 0.1, "{part}");
+    }
     assert!(report["resident_kib"].as_u64().unwrap() > 1000);
     // It concludes: no more faces, no more frames.
     let rates = report["board"]["frames_per_second"].as_array().unwrap();

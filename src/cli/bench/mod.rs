@@ -18,6 +18,7 @@ use crate::setup::Setup;
 use crate::vision::{Decoder, Vision};
 
 mod conclusion;
+mod gate;
 
 use conclusion::Conclusion;
 
@@ -69,6 +70,10 @@ struct BenchReport {
     crop_and_classify_by_invoke: f64,
     /// Median CPU time of a whole frame by decode + detector invoke + faces × classifier invoke.
     frame_by_parts: f64,
+    /// CPU time per frame of following thirty people, and of the privacy gate, by that of a frame in which six of them are
+    /// read: decode + detect + 6 × (crop + classify).
+    following_by_frame: f64,
+    gate_by_frame: f64,
     resident_kib: u64,
     board: Conclusion,
 }
@@ -254,6 +259,8 @@ fn measure(
         frame.time(|| vision.look(input).map(|_| ()))?;
     }
     let median = |times: &Times| Spread::of(&times.cpu).median;
+    let frame_of_thirty = median(&decode) + median(&detect) + gate::PEOPLE as f64 / 5.0 * median(&both);
+    let (following, judging) = gate::per_frame(&picture);
     let parts = median(&decode) + median(&detector_invoke) + count as f64 * median(&invoke);
     Ok(BenchReport {
         picture: [width, height],
@@ -262,6 +269,8 @@ fn measure(
         classify_by_invoke: median(&classify) / median(&invoke),
         crop_and_classify_by_invoke: median(&both) / median(&invoke),
         frame_by_parts: median(&frame) / parts,
+        following_by_frame: following / frame_of_thirty,
+        gate_by_frame: judging / frame_of_thirty,
         stages: vec![
             decode.stage("decode"),
             detect.stage("detect (resize, invoke, decode heads, NMS)"),
@@ -311,6 +320,14 @@ fn print_table(report: &BenchReport) -> std::io::Result<()> {
     print(format_args!(
         "whole frame / (decode + invoke + faces × invoke)   {:.3}",
         report.frame_by_parts
+    ))?;
+    print(format_args!(
+        "following 30 people / frame that reads 6 of them   {:.4}",
+        report.following_by_frame
+    ))?;
+    print(format_args!(
+        "privacy gate, 30 people / the same                 {:.4}",
+        report.gate_by_frame
     ))?;
     print(format_args!(
         "resident memory                                    {} KiB\n",
