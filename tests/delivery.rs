@@ -256,8 +256,11 @@ fn check_logs_in_and_says_what_the_broker_takes() {
         std::fs::write(&path, config).unwrap();
         let output = common::affectd_output(&["check", "-c", path.to_str().unwrap()]);
         let said = common::stdout(&output);
-        let line = said.lines().find(|line| line.contains("broker: ")).unwrap();
-        (output.status.code(), line.to_owned())
+        // Long sentences go over several lines.
+        let words: Vec<&str> = said.split_whitespace().collect();
+        let words = words.join(" ");
+        let broker = words.find("broker: ").unwrap();
+        (output.status.code(), words[broker..].to_owned())
     };
     std::fs::write(&secret, "right").unwrap();
     let daemon = Daemon::run(&clip_config(broker.port, &login));
