@@ -109,7 +109,10 @@ pub(crate) fn run(
             return Err(error.into());
         }
     };
-    let _room = source.is_live().then(|| Room::take(config)).transpose()?;
+    let _room = source
+        .is_live()
+        .then(|| Room::take(config, state_dir_or_home().as_deref()))
+        .transpose()?;
     let last_report = match source.is_live() {
         true => LastReport::kept_in(state_dir_or_home()),
         false => LastReport::of_recording(),

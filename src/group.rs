@@ -91,6 +91,13 @@ impl Reporter {
         }
     }
 
+    /// Nobody was looked at for a while: what there is of the open window is dropped.
+    fn interrupt(&mut self) {
+        self.gate.interrupt();
+        self.frames = 0;
+        self.latencies = Latencies::default();
+    }
+
     /// The report on a window that has ended.
     fn close(&mut self, span: &Span, now: Moment, progress: &Progress) -> WindowReport {
         let verdict = self.gate.close(span);
@@ -201,7 +208,7 @@ pub(crate) fn group_loop(
         }
         if std::mem::replace(&mut interruptions, progress.interruptions()) != interruptions {
             waiting.clear();
-            reporter.gate.interrupt();
+            reporter.interrupt();
         }
         if ended {
             // The last frame lasts as long as any other, and so do pictures that could not be read.

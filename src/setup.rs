@@ -14,7 +14,7 @@ use affect_core::report::{
     DeploymentInfo, INFO_SCHEMA, Info, ModelName, MoodInfo, PrivacyInfo, SourceWord, WINDOW_SCHEMA,
 };
 use affect_core::sampling::SamplingSettings;
-use affect_core::tracker::TrackSettings;
+use affect_core::tracker::{TURNED_AWAY, TrackSettings};
 use affect_tflite::Runtime;
 
 use crate::capture::v4l2::{CameraSettings, Wish};
@@ -343,6 +343,10 @@ fn privacy_info(config: &Config) -> PrivacyInfo {
         longest_gap_seconds: LONGEST_GAP.as_secs_f64(),
         lives_for_seconds: LIVES_FOR.as_secs_f64(),
         track_memory_seconds: track_memory(config).as_secs_f64(),
+        turned_away_seconds: TURNED_AWAY.as_secs_f64(),
+        score_threshold: config.detector.score_threshold,
+        nms_iou: config.detector.nms_iou,
+        track_iou: config.detector.track_iou,
         masks: u32::try_from(config.camera.mask.len()).unwrap_or(u32::MAX),
         config_sha256: config.sha256(),
     }

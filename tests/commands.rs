@@ -153,3 +153,51 @@ fn a_killed_daemon_leaves_no_command_behind() {
     daemon.process.signal("-KILL");
     common::wait_until("its end", || !sleeps(), || "it lives on".to_owned());
 }
+
+#[test]
+fn a_window_without_numbers_cannot_have_any_by_its_schema() {
+    let picture = root().join("tests/data/images/five_friends.jpg");
+    let output = affectd_output(&["replay", picture.to_str().unwrap()]);
+    let numbers: serde_json::Value = serde_json::from_str(stdout(&output).trim()).unwrap();
+    let mut suppressed = numbers.clone();
+    let keys = [
+        "covers_seconds",
+        "coverage",
+        "held",
+        "coarsened",
+        "people",
+        "emotion",
+        "mood",
+        "attributes",
+    ];
+    for key in keys {
+        suppressed.as_object_mut().unwrap().remove(key);
+    }
+    suppressed["suppressed"] = serde_json::json!({"min_group": 5});
+    let verdict = |window: &serde_json::Value| {
+        let script = "import sys; sys.path.insert(0, 'tests'); import subscriber; print(subscriber.verdict('a/window', sys.argv[1]))";
+        let output = std::process::Command::new(root().join(".venv/bin/python"))
+            .args(["-c", script, &window.to_string()])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output).trim().to_owned()
+    };
+    assert_eq!(verdict(&numbers), "");
+    assert_eq!(verdict(&suppressed), "");
+    for key in keys {
+        let mut told = suppressed.clone();
+        told[key] = numbers[key].clone();
+        assert_ne!(verdict(&told), "", "{key}");
+    }
+    for (key, value) in [
+        ("schema", serde_json::json!("affectd/window/1")),
+        ("start", serde_json::json!("yesterday")),
+        ("source", serde_json::json!("screen")),
+    ] {
+        let mut changed = numbers.clone();
+        changed[key] = value;
+        assert_ne!(verdict(&changed), "", "{key}");
+    }
+}

@@ -44,7 +44,10 @@ fn a_run_from_birth_to_stopped() {
             info["model"]["stand_in"],
             info["model"]["id"] == "fer-mini-xception"
         );
-        assert_eq!(info["privacy"]["min_group"], 5);
+        let privacy = &info["privacy"];
+        assert_eq!((&privacy["min_group"], &privacy["masks"]), (&5.into(), &0.into()));
+        assert_eq!(privacy["silence_seconds"], 600.0);
+        assert_eq!(privacy["config_sha256"].as_str().map(str::len), Some(64));
         let state = subscriber
             .seen()
             .iter()

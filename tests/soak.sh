@@ -47,9 +47,9 @@ length = "${length}s"
 [mqtt]
 port = $port
 TOML
-# A line per window: how many faces were classified, or a dash if it is suppressed.
+# A line per window: how many people were seen at once, or a dash if there are no numbers.
 mosquitto_sub -h 127.0.0.1 -p "$port" -t 'affectd/+/+/+/window' 2>/dev/null |
-    sed -u -E 's/.*"faces_classified":([0-9]+).*/\1/; t; s/.*/-/' >"$work/windows" &
+    sed -u -E 's/.*"peak":([0-9]+).*/\1/; t; s/.*/-/' >"$work/windows" &
 subscriber=$!
 "$binary" run -c "$work/affectd.toml" 2>"$work/log" &
 daemon=$!
@@ -71,5 +71,5 @@ done
 wait "$daemon"
 grep Stopped "$work/log"
 awk '$1 == "-" {quiet++; next} {faces += $1} END {
-    printf "%d windows suppressed, %d with numbers: %d faces classified in them\n", quiet, NR - quiet, faces}' "$work/windows"
+    printf "%d windows without numbers, %d with: %d people at once, summed\n", quiet, NR - quiet, faces}' "$work/windows"
 [[ $((rss - first)) -le 2048 && $descriptors -le $first_descriptors ]]

@@ -37,6 +37,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     };
     config.camera.source = Some(arguments.path.clone());
     config.camera.command = Vec::new();
+    config.camera.url = None;
+    config.camera.username = None;
     config.camera.repeat = false;
     config.camera.as_camera = arguments.as_camera;
     config.camera.pace = if arguments.realtime {

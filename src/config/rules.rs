@@ -131,7 +131,7 @@ fn pace(table: &Table, problems: &mut Problems) {
     let length: Option<String> = entry::read(table, &path);
     if let (Some(entry), Some(length)) = (
         entry::get(table, &path),
-        length.and_then(|text| humantime::parse_duration(&text).ok()),
+        length.and_then(|text| duration::parse(&text)),
     ) && length < SHORTEST_LIVE_WINDOW
     {
         let what = "`length` is too short for a camera: no window would have numbers".to_owned();

@@ -42,7 +42,7 @@ def file_to_broker():
     """The clip as a file, published to the broker outside."""
     with Daemon(CLIP) as daemon:
         windows, took = until(lambda: daemon.windows(5), 180, "a window of five people on the host's broker")
-    return f"a window of {windows[0]['people']['distinct']} people on the host's broker after {took:.0f} s"
+    return f"a window of {windows[0]['people']['peak']} people on the host's broker after {took:.0f} s"
 
 
 def camera_to_broker():
@@ -85,7 +85,7 @@ def raw_formats():
             windows, _ = until(lambda: daemon.windows(5), 120, f"a window of five people in {code}")
             check(re.search(rf"` gives {code} {size.replace('x', '×')} px", daemon.said()), f"{code} was not taken: {daemon.said()[-400:]}")
             check(feeder.process.poll() is None, f"the feeder ended: {feeder.said()[-300:]}")
-        told.append(f"{code} {size}: {windows[0]['people']['distinct']} people, {max(windows[0]['emotion']['mean'])}")
+        told.append(f"{code} {size}: {windows[0]['people']['peak']} people, {max(windows[0]['emotion']['mean'])}")
     return "; ".join(told)
 
 

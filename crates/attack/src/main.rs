@@ -347,7 +347,7 @@ mod tests {
                     success: attack(&trials, Goal::Usual),
                     baseline: baseline(&trials, Goal::Usual),
                 };
-                // A third of the allowed limit's certainty: few trials.
+                // Too few trials for the limit at 95 %: the excess itself.
                 assert!(outcome.excess() <= ALLOWED, "{line:?}: {outcome:?}");
             }
         }

@@ -154,16 +154,13 @@ impl Play<'_> {
     /// A window in which these people are there; `with` if the attacker looks for the victim in it.
     fn window(&mut self, with: bool, present: &[(usize, Presence)]) {
         self.scene.window(present);
-        self.note(with, true);
+        self.note(with);
         self.scene.new_moods();
     }
 
     /// Notes what was said of the window that has just ended, and what was true.
-    fn note(&mut self, with: bool, observed: bool) {
-        let said = match (observed, self.scene.said.last()) {
-            (true, Some(said)) => said.clone(),
-            _ => Verdict::Suppressed,
-        };
+    fn note(&mut self, with: bool) {
+        let said = self.scene.said.last().cloned().unwrap_or(Verdict::Suppressed);
         let scores = |person: &usize| self.scene.people[*person].scores;
         let known: Vec<_> = self.known.iter().map(scores).collect();
         self.trial.known[usize::from(!with)].push(known);
@@ -286,7 +283,7 @@ impl Play<'_> {
                 lost.iter().for_each(|person| self.scene.breaks(*person));
                 self.scene.frames(3..FRAMES, &Self::all(rest));
                 self.scene.close();
-                self.note(false, true);
+                self.note(false);
                 self.scene.new_moods();
                 self.stay(false, rest, t - 1);
             }
@@ -298,7 +295,7 @@ impl Play<'_> {
                 self.scene.frames(0..5, &[]);
                 self.scene.frames(5..FRAMES, &Self::all(rest));
                 self.scene.close();
-                self.note(false, true);
+                self.note(false);
                 self.stay(false, rest, t);
             }
             Scenario::FourFollow => {
@@ -315,7 +312,7 @@ impl Play<'_> {
                 self.stay(true, group, t);
                 match scenario {
                     Scenario::Pause => self.scene.interrupts(),
-                    _ => self.scene.restarts(MIN_GROUP, without),
+                    _ => self.scene.restarts(without),
                 }
                 rest.iter().for_each(|person| self.scene.breaks(*person));
                 self.stay(false, rest, t);
@@ -343,7 +340,7 @@ impl Play<'_> {
                         self.scene.frames(frames, &[(0, WHOLE)]);
                     }
                     self.scene.close();
-                    self.note(true, true);
+                    self.note(true);
                 }
             }
             Scenario::Portraits => self.stay(true, group, t),

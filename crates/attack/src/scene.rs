@@ -182,14 +182,14 @@ impl<'a> Scene<'a> {
         self.said.push(self.gate.close(&span));
     }
 
-    /// A pause, a gap, or a lens that is covered by an official: the daemon knows that it does not see.
+    /// A pause, or a gap.
     pub(crate) fn interrupts(&mut self) {
         self.gate.interrupt();
     }
 
     /// The daemon starts anew, with the same or another configuration, and knows when it last reported.
-    pub(crate) fn restarts(&mut self, min_group: u32, without: Option<Rule>) {
-        let fresh = Scene::new(min_group, without, self.moods, self.random);
+    pub(crate) fn restarts(&mut self, without: Option<Rule>) {
+        let fresh = Scene::new(self.gate.min_group(), without, self.moods, self.random);
         let mut gate = fresh.gate;
         if self.said.iter().any(|said| matches!(said, Verdict::Released(_))) {
             gate.keep_silent(self.at + SILENCE);

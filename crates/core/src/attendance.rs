@@ -32,7 +32,7 @@ const TURNED: f32 = 3.0;
 /// Stays that ended longer ago cannot matter any more: no comparison looks back further.
 const FORGET: Duration = Duration::from_secs(660);
 /// More stays than these since the last report are not kept apart any more.
-const MOST: usize = 4096;
+const MOST: usize = 1024;
 
 /// Where a face was at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -107,7 +107,8 @@ pub struct ReleasedBody {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(extend("not" = {"anyOf": [
         {"required": ["people"]}, {"required": ["emotion"]}, {"required": ["mood"]}, {"required": ["attributes"]},
-        {"required": ["coverage"]}
+        {"required": ["coverage"]}, {"required": ["covers_seconds"]}, {"required": ["coarsened"]},
+        {"required": ["held"]}
     ]})))]
 pub struct SuppressedBody {
     /// How many a report needs.
@@ -119,7 +120,8 @@ pub struct SuppressedBody {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(extend("not" = {"anyOf": [
         {"required": ["people"]}, {"required": ["emotion"]}, {"required": ["mood"]}, {"required": ["attributes"]},
-        {"required": ["coverage"]}
+        {"required": ["coverage"]}, {"required": ["covers_seconds"]}, {"required": ["coarsened"]},
+        {"required": ["suppressed"]}
     ]})))]
 pub struct HeldBody {
     /// How many a report needs.
@@ -343,7 +345,8 @@ pub struct Info {
     pub deployment: DeploymentInfo,
 }
 
-/// What the privacy gate rests on. Of all this only `min_group`, `masks` and `track_memory_seconds` can be configured.
+/// What the privacy gate rests on. Of all this only `min_group`, `track_memory_seconds`, the detector's thresholds and `masks`
+/// can be configured, within limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PrivacyInfo {
@@ -369,6 +372,14 @@ pub struct PrivacyInfo {
     pub lives_for_seconds: f64,
     /// How long a face that is not seen is waited for, in seconds.
     pub track_memory_seconds: f64,
+    /// How long a face that has settled is waited for, while nobody moves about there, in seconds.
+    pub turned_away_seconds: f64,
+    /// Least score of a face.
+    pub score_threshold: f64,
+    /// Overlap from which the detector takes two boxes for one face.
+    pub nms_iou: f64,
+    /// Overlap from which a face is taken for the one of the last frame.
+    pub track_iou: f64,
     /// Number of areas in which nobody is looked at.
     pub masks: u32,
     /// SHA-256 of the configuration in effect, without its secrets.

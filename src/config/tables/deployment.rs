@@ -32,7 +32,7 @@ pub(crate) struct Deployment {
     #[serde(default)]
     pub(crate) basis: Basis,
     /// Short name of the room that the camera sees. Two affectd on one device must not see the same people; with two rooms
-    /// give each its name.
+    /// give each its name and a state directory of its own.
     #[serde(default)]
     #[schemars(regex(pattern = NAME_OR_EMPTY), extend("x-form" = NAME_FORM))]
     pub(crate) room: String,
