@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, SystemTime};
 
-use affect_core::gate::{Gate, Origin, Verdict};
+use affect_core::gate::{Gate, Origin, SILENCE, Verdict};
 use affect_core::release::{COVERAGE_STEP, step};
 use affect_core::report::{
     Coverage, HeldBody, ModelName, Needed, ReleasedBody, ReportBody, SourceWord, SuppressedBody,
@@ -100,7 +100,12 @@ impl Reporter {
 
     /// The report on a window that has ended.
     fn close(&mut self, span: &Span, now: Moment, progress: &Progress) -> WindowReport {
-        let verdict = self.gate.close(span);
+        let mut verdict = self.gate.close(span);
+        if matches!(verdict, Verdict::Released(_)) && !self.last_report.note(now) {
+            // Its time could not be kept, so it does not go out; and the next one waits as if it had.
+            self.gate.keep_silent(span.end + SILENCE);
+            verdict = Verdict::Held;
+        }
         let dates = self.calendar.date(span.start, span.end, now);
         let needed = Needed {
             min_group: self.gate.min_group(),
@@ -113,7 +118,6 @@ impl Reporter {
             Verdict::Suppressed => ReportBody::Suppressed(SuppressedBody { suppressed: needed }),
             Verdict::Held => ReportBody::Held(HeldBody { held: needed }),
             Verdict::Released(released) => {
-                self.last_report.note(now);
                 // How long other frames took, and how many there was time for, would tell whether somebody was in them.
                 progress.latency.add(&latencies);
                 let covers = (span.end - span.covered_from()).as_secs_f64();

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use affect_core::gate::SILENCE;
@@ -60,24 +60,19 @@ impl LastReport {
             );
             return Some(SILENCE);
         };
+        // What cannot be written at the start could not be written after a report either.
         let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let trial = file.with_extension("new");
-                let Err(error) = std::fs::write(&trial, "").and_then(|()| std::fs::remove_file(&trial))
-                else {
-                    return None;
-                };
-                log::warn!(
-                    "`{}` cannot be written ({error}), so whether a report has just gone out cannot be told, and nothing is released for {} minutes: make its folder writable for affectd.",
-                    file.display(),
-                    SILENCE.as_secs() / 60
-                );
-                return Some(SILENCE);
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => store(file, "a trial")
+                .and_then(|()| std::fs::remove_file(file))
+                .map(|()| None),
+            read => read.and_then(|text| store(file, &text).map(|()| Some(text))),
+        };
+        let text = match text {
+            Ok(None) => return None,
+            Ok(Some(text)) => text,
             Err(error) => {
                 log::warn!(
-                    "When the last report went out cannot be read from `{}` ({error}), so nothing is released for {} minutes.",
+                    "When the last report went out cannot be read from and written to `{}` ({error}), so nothing is released for {} minutes, nor after that: make the file and its folder writable for affectd.",
                     file.display(),
                     SILENCE.as_secs() / 60
                 );
@@ -101,51 +96,50 @@ impl LastReport {
         Some(silent)
     }
 
-    /// A report goes out. By a clock that is not set the time says nothing, so that the next start waits.
-    pub(crate) fn note(&mut self, now: Moment) {
+    /// A report is to go out; whether it may: its time must be on the disk first. By a clock that is not set the time says
+    /// nothing, so that the next start waits.
+    pub(crate) fn note(&mut self, now: Moment) -> bool {
         if !now.synced {
             self.last = None;
-            if self.written != Some(SystemTime::UNIX_EPOCH) {
-                self.write(SystemTime::UNIX_EPOCH, "by a clock that was not set");
-            }
-            return;
+            let unset = SystemTime::UNIX_EPOCH;
+            return self.written == Some(unset) || self.write(unset, "by a clock that was not set");
         }
         let now = now.wall;
         self.last = Some(now);
-        if self
-            .written
-            .is_none_or(|written| now > written || written > now + AHEAD * 2)
-        {
-            self.write(now + AHEAD, "");
-        }
+        let is_ahead = |written: SystemTime| now <= written && written <= now + AHEAD * 2;
+        self.written.is_some_and(is_ahead) || self.write(now + AHEAD, &text(now + AHEAD))
     }
 
-    /// Writes a time, or the words that stand for one that is not known.
-    fn write(&mut self, time: SystemTime, words: &str) {
-        let Some(file) = &self.file else { return };
-        let text = match words {
-            "" => humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string(),
-            words => words.to_owned(),
-        };
-        let new = file.with_extension("new");
-        let written = File::create(&new)
-            .and_then(|mut file| {
-                file.write_all(text.as_bytes())?;
-                file.sync_all()
-            })
-            .and_then(|()| std::fs::rename(&new, file));
-        match written {
-            Ok(()) => self.written = Some(time),
+    /// Writes what stands for a time; whether it is on the disk now.
+    fn write(&mut self, time: SystemTime, text: &str) -> bool {
+        let Some(file) = &self.file else { return true };
+        let stored = store(file, text);
+        match &stored {
+            Ok(()) => (self.written, self.told) = (Some(time), false),
             Err(error) if !self.told => {
                 self.told = true;
                 log::error!(
-                    "`{}` cannot be written ({error}), so after a restart affectd would not know that a report has just gone out: make the folder writable for affectd.",
+                    "`{}` cannot be written ({error}), so after a restart affectd would not know that a report has just gone out: windows are held until its folder is writable for affectd.",
                     file.display()
                 );
             }
             Err(_) => {}
         }
+        stored.is_ok()
     }
+}
+
+fn text(time: SystemTime) -> String {
+    humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string()
+}
+
+/// Puts the text in place of the file's, so that either is whole after a power cut.
+fn store(file: &Path, text: &str) -> io::Result<()> {
+    let new = file.with_extension("new");
+    let mut written = File::create(&new)?;
+    written.write_all(text.as_bytes())?;
+    written.sync_all()?;
+    std::fs::rename(&new, file)
 }
 
 impl Drop for LastReport {
@@ -154,7 +148,7 @@ impl Drop for LastReport {
         if let Some(last) = self.last
             && self.written.is_some()
         {
-            self.write(last, "");
+            self.write(last, &text(last));
         }
     }
 }
@@ -227,6 +221,28 @@ mod tests {
         assert_eq!(nowhere.silent_for(moment(noon(), true)), Some(SILENCE));
         std::fs::write(folder.path().join(FILE), "damaged").unwrap();
         assert!(kept.silent_for(moment(noon(), true)).unwrap() >= SILENCE);
+    }
+
+    #[test]
+    fn what_cannot_be_written_holds_reports_and_makes_the_next_start_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut running = LastReport::kept_in(Some(folder.path().to_owned()));
+        assert!(running.note(moment(noon(), true)));
+        // A folder in its place: nothing can be renamed to it, whoever asks.
+        let file = folder.path().join(FILE);
+        std::fs::remove_file(&file).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        std::fs::write(file.join("x"), "").unwrap();
+        assert!(
+            running.note(moment(noon() + MINUTE, true)),
+            "what is on the disk still holds"
+        );
+        assert!(!running.note(moment(noon() + MINUTE * 6, true)));
+        let next = LastReport::kept_in(Some(folder.path().to_owned()));
+        assert_eq!(
+            next.silent_for(moment(noon() + MINUTE * 600, true)),
+            Some(SILENCE)
+        );
     }
 
     #[test]

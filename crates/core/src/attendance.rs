@@ -267,9 +267,38 @@ impl Attendance {
         self.overflowed = false;
     }
 
-    /// Whether a face goes on with a stay.
-    pub(crate) fn knows(&self, face: &SeenFace) -> bool {
-        self.names.contains_key(&face.track) || face.before.is_some_and(|name| self.names.contains_key(&name))
+    /// Whether the camera was moved, or another picture came: within a second most of those who were there were lost, and as
+    /// many are new who cannot be they. Who walks out or in at an edge does neither.
+    pub(crate) fn jumped(&self, at: Duration) -> bool {
+        const SECOND: Duration = Duration::from_secs(1);
+        let (mut before, mut gone, mut fresh) = (0, vec![], vec![]);
+        for (place, stay) in self.stays.iter().enumerate() {
+            let is_old = stay.first.at + SECOND <= at;
+            if is_old && stay.last.at + 3 * SECOND >= at {
+                before += 1;
+                if stay.last.at < at && !stay.walked_out() {
+                    gone.push(place);
+                }
+            } else if !is_old && stay.last.at == at && !stay.walked_in() {
+                fresh.push(place);
+            }
+        }
+        if before < 3 || 2 * gone.len() <= before || 2 * fresh.len() < before {
+            return false;
+        }
+        let could_be: Vec<Vec<usize>> = gone
+            .iter()
+            .map(|a| {
+                (0..fresh.len())
+                    .filter(|b| self.could_become(&self.stays[*a], &self.stays[fresh[*b]]))
+                    .collect()
+            })
+            .collect();
+        let mut taken = vec![None; fresh.len()];
+        let same = (0..gone.len())
+            .filter(|i| augment(*i, &could_be, &mut taken, &mut vec![false; fresh.len()]))
+            .count();
+        2 * (gone.len() - same) > before && 2 * (fresh.len() - same) >= before
     }
 
     /// Ends a window: forgets what it counted, and every stay that ended before `before` and is not in `kept`, whose
@@ -348,12 +377,13 @@ impl Attendance {
     pub(crate) fn change(&self, then: &[Person], now: &[Person]) -> Change {
         let then_stays: BTreeSet<usize> = then.iter().flatten().copied().collect();
         let now_stays: BTreeSet<usize> = now.iter().flatten().copied().collect();
-        let same = self.most_in_common(then, now);
+        let apart =
+            |people: &[Person]| -> Vec<Person> { people.iter().flatten().map(|stay| vec![*stay]).collect() };
         Change {
             left_most: then_stays.difference(&now_stays).count(),
-            left_least: then.len() - same,
+            left_least: then.len() - self.most_in_common(then, &apart(now)),
             joined_most: now_stays.difference(&then_stays).count(),
-            joined_least: now.len() - same,
+            joined_least: now.len() - self.most_in_common(&apart(then), now),
         }
     }
 

@@ -42,6 +42,8 @@ pub const SILENCE: Duration = Duration::from_secs(600);
 pub const LONGEST_COVER: Duration = Duration::from_secs(60);
 /// The longest time without a frame in which everybody can still be followed.
 pub const LONGEST_GAP: Duration = Duration::from_secs(3);
+/// More faces than these in one frame are not looked at.
+const MOST_FACES: usize = 256;
 /// Boxes that share more of the smaller one are one face, whatever the detector is told.
 const SAME_FACE: f32 = 0.3;
 
@@ -109,8 +111,8 @@ pub struct Gate {
     attendance: Attendance,
     tally: Tally,
     last_frame: Option<Duration>,
-    /// Faces in the last frame, and its size.
-    seen_before: (usize, (f32, f32)),
+    /// Size of the last frame.
+    size: Option<(f32, f32)>,
     last: Last,
     #[cfg(feature = "attack")]
     without: Option<Rule>,
@@ -148,7 +150,7 @@ impl Gate {
             attendance: Attendance::default(),
             tally: Tally::default(),
             last_frame: None,
-            seen_before: (0, (0.0, 0.0)),
+            size: None,
             last: Last::None,
             #[cfg(feature = "attack")]
             without: None,
@@ -232,15 +234,11 @@ impl Gate {
             self.interrupt();
         }
         self.last_frame = Some(frame.at);
-        if self.jumps(frame) {
+        let size = std::mem::replace(&mut self.size, Some(frame.size));
+        let mut faces = self.take_in(frame);
+        if size.is_some_and(|size| size != frame.size) || self.attendance.jumped(frame.at) {
             self.interrupt();
-        }
-        self.seen_before = (frame.faces.len(), frame.size);
-        let mut faces: Vec<(usize, &SeenFace)> = Vec::with_capacity(frame.faces.len());
-        for face in &frame.faces {
-            if let Some(place) = self.attendance.see(frame.at, frame.size, face) {
-                faces.push((place, face));
-            }
+            faces = self.take_in(frame);
         }
         if !covered {
             return;
@@ -272,24 +270,20 @@ impl Gate {
         self.tally.add(frame, &seen, counts.then_some(read));
     }
 
+    /// The faces of a frame with the places of their stays. So many that nobody could tell them apart are no people.
+    fn take_in<'a>(&mut self, frame: &'a FrameFaces) -> Vec<(usize, &'a SeenFace)> {
+        let faces = frame.faces.iter().take(MOST_FACES);
+        faces
+            .filter_map(|face| Some((self.attendance.see(frame.at, frame.size, face)?, face)))
+            .collect()
+    }
+
     /// How many people must be seen at once.
     fn least_at_once(&self) -> usize {
         match self.holds(Rule::Simultaneity) {
             true => self.min_group as usize,
             false => 1,
         }
-    }
-
-    /// Whether the camera itself was moved, or another picture came: most faces are lost at once, and as many are new.
-    fn jumps(&self, frame: &FrameFaces) -> bool {
-        let (before, size) = self.seen_before;
-        let goes_on = frame
-            .faces
-            .iter()
-            .filter(|face| self.attendance.knows(face))
-            .count();
-        let new = frame.faces.len() - goes_on;
-        before > 0 && (size != frame.size || (before >= 3 && 2 * goes_on < before && 2 * new >= before))
     }
 
     /// Closes the window `span` and says what may be said of it.

@@ -559,19 +559,29 @@ fn fragments_of_one_do_not_make_up_for_people_who_only_pass() {
 
 #[test]
 fn a_camera_that_is_moved_interrupts() {
-    let crowd: Vec<SeenFace> = mixed(0..12).iter().map(|(n, e)| face(*n, *e)).collect();
-    let moved: Vec<SeenFace> = crowd[..7]
-        .iter()
-        .map(|seen| SeenFace {
-            track: TrackId(seen.track.0 + 100),
-            ..*seen
-        })
-        .collect();
-    let mut room = Room::new();
-    released(room.shows(15, |_| crowd.clone()).remove(0));
-    // Five are gone and seven are new at one moment: the camera was turned.
-    let verdicts = room.shows(45, |_| moved.clone());
-    assert_eq!(verdicts, vec![Verdict::Held; 3]);
+    // Twelve sit far away; one leaves, the camera is turned, with a frame or two of blur, and eleven are found elsewhere.
+    let far = |name: u64, shift: f32| {
+        let mut face = face(name % 100, Happiness);
+        face.track = TrackId(name);
+        face.rect = Rect {
+            x: 40.0 * (name % 100) as f32 + shift,
+            y: 300.0,
+            w: 20.0,
+            h: 20.0,
+        };
+        face
+    };
+    for blur in 0..3 {
+        let mut room = Room::new();
+        let people: Vec<SeenFace> = (0..12).map(|name| far(name, 0.0)).collect();
+        released(room.shows(15, |_| people.clone()).remove(0));
+        let verdicts = room.shows(45, |number| match number {
+            _ if number < 3 => people[1..].to_vec(),
+            _ if number < 3 + blur => Vec::new(),
+            _ => (101..112).map(|name| far(name, 700.0)).collect(),
+        });
+        assert_eq!(verdicts, vec![Verdict::Held; 3], "{blur} frames of blur");
+    }
 }
 
 #[test]

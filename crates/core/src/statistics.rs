@@ -95,7 +95,7 @@ impl Tally {
                 continue;
             }
             at_once.frames += 1;
-            at_once.time = frame.at - *first.get_or_insert(frame.at);
+            at_once.time = frame.at.saturating_sub(*first.get_or_insert(frame.at));
             at_once.peak = at_once.peak.max(present.len() as u32);
             at_once.mean += present.len() as f64;
             for person in &present {

@@ -68,6 +68,8 @@ impl TrackSettings {
 pub struct Track {
     id: TrackId,
     before: Option<TrackId>,
+    /// Whether it was seen under its present name.
+    is_known: bool,
     rect: Rect,
     last_seen: Duration,
     /// Pixels per second.
@@ -131,6 +133,7 @@ impl Track {
             (self.id, self.before) = (TrackId(random()), None);
             self.liveness = Liveness::default();
         }
+        self.is_known = true;
         let seconds = at.saturating_sub(self.last_seen).as_secs_f32();
         if seconds > 0.0 {
             let ((x0, y0), (x1, y1)) = (self.rect.centre(), face.centre());
@@ -194,6 +197,7 @@ impl Tracker {
                 self.tracks.push(Track {
                     id: TrackId(random()),
                     before: None,
+                    is_known: true,
                     rect: *face,
                     last_seen: at,
                     velocity: (0.0, 0.0),
@@ -251,10 +255,13 @@ impl Tracker {
         }
     }
 
-    /// Gives every track a new random name; the one before goes along.
+    /// Gives every track a new random name; the one under which it was last seen goes along.
     pub fn rename(&mut self, random: Random<'_>) {
         for track in &mut self.tracks {
-            track.before = Some(std::mem::replace(&mut track.id, TrackId(random())));
+            let name = std::mem::replace(&mut track.id, TrackId(random()));
+            if std::mem::take(&mut track.is_known) {
+                track.before = Some(name);
+            }
         }
     }
 }
@@ -377,5 +384,16 @@ mod tests {
         assert_ne!(of(face(0.0)).id(), first);
         assert_eq!(of(face(0.0)).before(), Some(first));
         assert_eq!(of(face(90.0)).before(), None, "who is new was nobody before");
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_seen_is_not_carried_on() {
+        let mut random = seeded(8);
+        let mut tracker = Tracker::new(SETTINGS);
+        let first = ids(&mut tracker, 0, &[face(0.0)], &mut random)[0];
+        tracker.rename(&mut random);
+        tracker.rename(&mut random);
+        let (tracks, _) = tracker.update(at(200), &[face(0.0)], &mut random);
+        assert_eq!(tracks[0].before(), Some(first));
     }
 }
