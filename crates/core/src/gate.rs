@@ -236,7 +236,8 @@ impl Gate {
         self.last_frame = Some(frame.at);
         let size = std::mem::replace(&mut self.size, Some(frame.size));
         let mut faces = self.take_in(frame);
-        if size.is_some_and(|size| size != frame.size) || self.attendance.jumped(frame.at) {
+        let is_other = size.is_some_and(|size| size != frame.size);
+        if is_other || self.attendance.overflowed() || self.attendance.jumped(frame.at) {
             self.interrupt();
             faces = self.take_in(frame);
         }

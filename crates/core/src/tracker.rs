@@ -14,6 +14,8 @@ use crate::surroundings::Surroundings;
 
 /// How fast a face moves at most, in widths of it per second: two metres a second, a face 16 cm wide.
 const SPEED: f32 = 12.5;
+/// How far from where it must be a face is looked for at most, in widths of it.
+const FARTHEST: f32 = 1.5;
 /// By which factor the size of a face changes at most from frame to frame.
 const SIZE_CHANGE: f32 = 1.3;
 /// How much of its new movement a face's velocity takes up at each frame.
@@ -57,7 +59,7 @@ impl TrackSettings {
             return Some(overlap);
         }
         let (small, large) = (track.rect.w.min(face.w), track.rect.w.max(face.w));
-        let reach = (SPEED * unseen.as_secs_f32()).min(1.0) * small;
+        let reach = (SPEED * unseen.as_secs_f32()).min(FARTHEST) * small;
         let far = expected.distance(face);
         (far < reach && large <= small * SIZE_CHANGE).then(|| -far / reach)
     }
