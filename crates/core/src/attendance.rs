@@ -54,6 +54,8 @@ pub(crate) struct Stay {
     size: (f32, f32),
     /// Counted frames of the open window in which it was seen.
     pub(crate) frames: u32,
+    /// The same of the windows before, each counting half as much as the next.
+    pub(crate) earlier: f64,
     /// Readings of the open window: how many, how many confident ones, and the sum of their scores.
     pub(crate) read: u32,
     pub(crate) confident: u32,
@@ -71,6 +73,7 @@ impl Stay {
             late: [sight; 2],
             size,
             frames: 0,
+            earlier: 0.0,
             read: 0,
             confident: 0,
             sum: [0.0; EXPRESSIONS],
@@ -109,6 +112,7 @@ impl Stay {
     }
 
     fn begin_window(&mut self) {
+        self.earlier = (self.earlier + f64::from(self.frames)) / 2.0;
         (self.frames, self.read, self.confident) = (0, 0, 0);
         self.sum = [0.0; EXPRESSIONS];
     }

@@ -32,7 +32,7 @@ pub const COUNTED_FRAMES: u32 = 3;
 pub const COUNTED_TIME: Duration = Duration::from_secs(3);
 /// How long ago a face that counts may have been read.
 pub const READ_WITHIN: Duration = Duration::from_secs(1);
-/// Part of the counted frames in which somebody must have been seen to join a report.
+/// Part of the counted frames in which somebody must have been seen to join a report: of the window, or of it and those before.
 pub const LEAST_PRESENCE: f64 = 0.25;
 /// How many times as many linked people as were seen at once may be told apart; above, frames weigh instead of people.
 pub const MOST_LINKED: f64 = 1.5;
@@ -110,6 +110,8 @@ pub struct Gate {
     releaser: Releaser,
     attendance: Attendance,
     tally: Tally,
+    /// Counted frames of the windows before, each counting half as much as the next.
+    earlier: f64,
     last_frame: Option<Duration>,
     /// Size of the last frame.
     size: Option<(f32, f32)>,
@@ -149,6 +151,7 @@ impl Gate {
             releaser: Releaser::new(min_group, settings.labels, settings.classifier),
             attendance: Attendance::default(),
             tally: Tally::default(),
+            earlier: 0.0,
             last_frame: None,
             size: None,
             last: Last::None,
@@ -207,6 +210,7 @@ impl Gate {
         }
         self.tally = Tally::default();
         self.attendance.clear();
+        self.earlier = 0.0;
         if let Last::Followed { end, .. } = self.last {
             self.last = match self.holds(Rule::Silence) {
                 true => Last::Lost { until: end + SILENCE },
@@ -293,6 +297,7 @@ impl Gate {
         let at_once = self.tally.at_once(&people, self.least_at_once());
         let verdict = self.judge(span, &people, &at_once);
         let tally = std::mem::take(&mut self.tally);
+        self.earlier = (self.earlier + tally.counted() as f64) / 2.0;
         if let Judgement::Release { by_frames } = verdict {
             #[cfg(feature = "attack")]
             let (tally, people) = self.with_merged(tally, people);
@@ -357,10 +362,13 @@ impl Gate {
         };
         people.retain(|person| {
             let stays = || person.iter().map(|place| self.attendance.stay(*place));
-            let frames: u32 = stays().map(|stay| stay.frames).sum();
+            let frames: f64 = stays().map(|stay| f64::from(stay.frames)).sum();
+            let earlier: f64 = stays().map(|stay| stay.earlier).sum();
             let is_known = person.iter().any(|place| reported.contains(place));
-            let least = if is_known { 1.0 } else { least.max(1.0) };
-            f64::from(frames) >= least && stays().any(|stay| stay.read > 0)
+            // Whoever was there before may be hidden for most of this window.
+            let stays_on = frames + earlier >= least + LEAST_PRESENCE * self.earlier;
+            let is_there = frames >= least || is_known || (earlier > 0.0 && stays_on);
+            frames >= 1.0 && is_there && stays().any(|stay| stay.read > 0)
         });
         people
     }
