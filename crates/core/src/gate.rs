@@ -238,7 +238,7 @@ impl Gate {
             self.interrupt();
         }
         self.last_frame = Some(frame.at);
-        let size = std::mem::replace(&mut self.size, Some(frame.size));
+        let size = self.size.replace(frame.size);
         let mut faces = self.take_in(frame);
         let is_other = size.is_some_and(|size| size != frame.size);
         if is_other || self.attendance.overflowed() || self.attendance.jumped(frame.at) {
