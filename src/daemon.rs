@@ -109,13 +109,12 @@ pub(crate) fn run(
             return Err(error.into());
         }
     };
-    let _room = source
-        .is_live()
-        .then(|| Room::take(config, state_dir_or_home().as_deref()))
-        .transpose()?;
-    let last_report = match source.is_live() {
-        true => LastReport::kept_in(state_dir_or_home()),
-        false => LastReport::of_recording(),
+    let (_room, last_report) = if source.is_live() {
+        let state = state_dir_or_home();
+        let room = Room::take(config, state.as_deref())?;
+        (Some(room), LastReport::kept_in(state))
+    } else {
+        (None, LastReport::of_recording())
     };
     let reporter = setup.reporter(config, &names, last_report);
     let progress = Arc::new(Progress::new(stop));

@@ -11,14 +11,7 @@ use common::{Daemon, affectd, affectd_output, clip_config, free_port, make_video
 /// Replays a path; exit code, reports, and what was said.
 fn replay(path: &Path) -> (Option<i32>, Vec<serde_json::Value>, String) {
     let output = affectd().arg("replay").arg(path).output().unwrap();
-    let said = stderr(&output);
-    assert!(!said.contains("panicked"), "{said}");
-    // Every line on standard output is a report, and nothing else is there.
-    let reports = stdout(&output)
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    (output.status.code(), reports, said)
+    common::replayed(&output)
 }
 
 fn image(name: &str) -> Vec<u8> {

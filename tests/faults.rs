@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Daemon, Process, affectd, clip_config, free_port, make_video, root, stderr, stdout};
+use common::{Daemon, Process, affectd, clip_config, free_port, make_video, root, stderr};
 use serde_json::Value;
 
 /// Whatever happens, a replay of little ends in this time, on a busy machine too.
@@ -36,13 +36,7 @@ fn replay(command: &mut Command) -> (Option<i32>, Vec<Value>, String) {
         std::thread::sleep(Duration::from_millis(10));
     }
     let output = process.wait_with_output().unwrap();
-    let said = stderr(&output);
-    assert!(!said.contains("panicked"), "{said}");
-    let reports = stdout(&output)
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    (output.status.code(), reports, said)
+    common::replayed(&output)
 }
 
 fn of(path: &Path) -> Command {

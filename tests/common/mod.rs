@@ -42,6 +42,18 @@ pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// What a replay gave: exit code, reports, and what was said. Every line on standard output is a report, and nothing else
+/// is there.
+pub fn replayed(output: &Output) -> (Option<i32>, Vec<Value>, String) {
+    let said = stderr(output);
+    assert!(!said.contains("panicked"), "{said}");
+    let reports = stdout(output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    (output.status.code(), reports, said)
+}
+
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0))

@@ -13,11 +13,9 @@ use std::time::Duration;
 
 use crate::expression::EXPRESSIONS;
 use crate::geometry::Rect;
-use crate::tracker::TrackId;
+use crate::tracker::{SPEED, TrackId};
 use crate::window::{Reading, SeenFace};
 
-/// How fast somebody may move, in widths of a face per second: two metres a second, a face 16 cm wide.
-const SPEED: f32 = 12.5;
 /// How far boxes of a face that keeps still may lie apart, in widths of it.
 const SLACK: f32 = 1.0;
 /// By which factor boxes of a face that keeps its distance may differ …

@@ -63,12 +63,7 @@ impl Rect {
     /// Intersection over union with another box, 0..=1.
     #[must_use]
     pub fn iou(&self, other: &Self) -> f32 {
-        let w = (self.x + self.w).min(other.x + other.w) - self.x.max(other.x);
-        let h = (self.y + self.h).min(other.y + other.h) - self.y.max(other.y);
-        if w <= 0.0 || h <= 0.0 {
-            return 0.0;
-        }
-        let common = w * h;
+        let common = self.common(other);
         let union = self.area() + other.area() - common;
         if union > 0.0 { common / union } else { 0.0 }
     }
@@ -83,14 +78,19 @@ impl Rect {
     /// The part of the smaller box that the other one covers, 0..=1; 0 for an empty box.
     #[must_use]
     pub fn covered_part(&self, other: &Self) -> f32 {
-        let w = (self.x + self.w).min(other.x + other.w) - self.x.max(other.x);
-        let h = (self.y + self.h).min(other.y + other.h) - self.y.max(other.y);
         let smaller = self.area().min(other.area());
-        if w > 0.0 && h > 0.0 && smaller > 0.0 {
-            w * h / smaller
+        if smaller > 0.0 {
+            self.common(other) / smaller
         } else {
             0.0
         }
+    }
+
+    /// The area that both boxes cover.
+    fn common(&self, other: &Self) -> f32 {
+        let w = (self.x + self.w).min(other.x + other.w) - self.x.max(other.x);
+        let h = (self.y + self.h).min(other.y + other.h) - self.y.max(other.y);
+        if w > 0.0 && h > 0.0 { w * h } else { 0.0 }
     }
 
     /// The box with every length multiplied by `factor`.

@@ -175,13 +175,11 @@ impl GroupStatistics {
         }
         let asked = f64::from(tally.classified + tally.skipped).max(1.0);
         let (mean, share, unknown_share) = weighted.means();
-        let descriptor = if by_frames {
+        if by_frames {
             descriptor.add_frame([mean.as_slice()]);
-            descriptor.vector()
         } else {
             descriptor.add_frame(all.iter().map(<[f64; EXPRESSIONS]>::as_slice));
-            descriptor.vector()
-        };
+        }
         Self {
             persons: moments.count(),
             people_mean: at_once.mean,
@@ -195,7 +193,7 @@ impl GroupStatistics {
             },
             share,
             unknown_share,
-            descriptor: descriptor.unwrap_or_default(),
+            descriptor: descriptor.vector().unwrap_or_default(),
             skipped_part: f64::from(tally.skipped) / asked,
         }
     }

@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::surroundings::Surroundings;
 
 /// How fast a face moves at most, in widths of it per second: two metres a second, a face 16 cm wide.
-const SPEED: f32 = 12.5;
+pub(crate) const SPEED: f32 = 12.5;
 /// How far from where it must be a face is looked for at most, in widths of it.
 const FARTHEST: f32 = 1.5;
 /// By which factor the size of a face changes at most from frame to frame.

@@ -14,11 +14,9 @@ pub const ROOM: usize = 5;
 /// `count` groups of [`ROOM`] people who all speak for the same class, the classes in equal parts. Empty if a class has no person.
 #[must_use]
 pub fn rooms(people: &[Person], count: usize, frames: usize, seed: u64) -> Vec<Clip> {
-    let of = |class| -> Vec<&Person> { people.iter().filter(|p| p.speaks_for == class).collect() };
-    let by_class = MoodClass::ALL.map(of);
-    if by_class.iter().any(Vec::is_empty) {
+    let Some(by_class) = by_class(people) else {
         return Vec::new();
-    }
+    };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..count)
         .map(|room| {
@@ -38,6 +36,13 @@ pub fn rooms(people: &[Person], count: usize, frames: usize, seed: u64) -> Vec<C
         .collect()
 }
 
+/// The people who speak for each class, in the order of [`MoodClass::ALL`]; `None` if a class has no person.
+fn by_class(people: &[Person]) -> Option<[Vec<&Person>; 3]> {
+    let of = |class| -> Vec<&Person> { people.iter().filter(|p| p.speaks_for == class).collect() };
+    let by_class = MoodClass::ALL.map(of);
+    (!by_class.iter().any(Vec::is_empty)).then_some(by_class)
+}
+
 /// Fewest and most people in a scene.
 pub const PEOPLE: (usize, usize) = (3, 12);
 
@@ -54,11 +59,9 @@ pub struct Person {
 /// its class, the others for anything else. Empty if a class has no person.
 #[must_use]
 pub fn scenes(people: &[Person], count: usize, frames: usize, seed: u64) -> Vec<Clip> {
-    let of = |class| -> Vec<&Person> { people.iter().filter(|p| p.speaks_for == class).collect() };
-    let by_class = MoodClass::ALL.map(of);
-    if by_class.iter().any(Vec::is_empty) {
+    let Some(by_class) = by_class(people) else {
         return Vec::new();
-    }
+    };
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..count)
         .map(|scene| {
