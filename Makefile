@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test attack test-systemd test-swap test-swap-guest cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
+.PHONY: demo test attack test-systemd test-swap test-swap-guest test-ha cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB) $(STAMPS)/build-packages
@@ -75,6 +75,13 @@ test-swap-guest: $(LIB)
 	cargo build
 	tests/swap-guest.sh
 
+# A real Home Assistant beside a real broker reads what the daemon says; its entities are read back through its API, and docs/operate/home-assistant.png
+# is its page. Needs root, 3 GB, and about 4 minutes; the first time 3 more to install it into target/homeassistant. See docs/operate/home-assistant.md.
+test-ha: $(LIB)
+	cargo build
+	tests/homeassistant/setup.sh
+	$(PYTHON) tests/homeassistant/run.py target/homeassistant target/debug/affectd docs/operate/home-assistant.png
+
 # Binaries for aarch64 and armv7 in target/arm. See cross/README.md.
 cross:
 	cross/build.sh
@@ -92,7 +99,7 @@ test-arm: cross $(LIB) $(STAMPS)/packages $(STAMPS)/build-packages
 schemas: $(STAMPS)/build-packages
 	cargo build
 	./target/debug/affectd config --defaults > config/affectd.toml
-	for of in config window info state status health; do \
+	for of in config window info state status health result; do \
 	  ./target/debug/affectd config --schema $$of > config/schema/$$of.json; done
 
 # Every stage of training on a small made-up set.

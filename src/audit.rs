@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use crate::clock::rfc3339;
 use crate::config::Config;
+use crate::progress::PausedBy;
 
 /// Name of the file in the state directory; a full one is kept beside it as `audit.log.1`.
 const FILE: &str = "audit.log";
@@ -46,9 +47,14 @@ impl Audit {
         }
     }
 
-    /// A privacy pause begins or ends.
-    pub(crate) fn pause(&self, begins: bool) {
-        self.write(if begins { "pause begins" } else { "pause ends" });
+    /// A privacy pause begins or ends, by the button or by a command.
+    pub(crate) fn pause(&self, by: PausedBy, begins: bool) {
+        self.write(match (by, begins) {
+            (PausedBy::Button, true) => "pause begins",
+            (PausedBy::Button, false) => "pause ends",
+            (PausedBy::Command, true) => "pause by command begins",
+            (PausedBy::Command, false) => "pause by command ends",
+        });
     }
 
     fn write(&self, line: &str) {
@@ -85,8 +91,8 @@ mod tests {
         let mut config = Config::for_replay();
         audit().configuration(&config);
         audit().configuration(&config);
-        audit().pause(true);
-        audit().pause(false);
+        audit().pause(PausedBy::Button, true);
+        audit().pause(PausedBy::Button, false);
         audit().configuration(&config);
         config.privacy.min_group = 9;
         audit().configuration(&config);

@@ -8,6 +8,7 @@ use affect_core::report::{CameraState, CameraStateWord, STATE_SCHEMA};
 use crate::capture::{CaptureEvent, Change, States};
 use crate::clock::rfc3339;
 use crate::identity::Names;
+use crate::progress::PausedBy;
 use crate::publish::Publisher;
 use crate::redact;
 
@@ -40,9 +41,13 @@ impl<'a> CameraStates<'a> {
         let camera = self.camera;
         let (state, kind, cause) = match event {
             CaptureEvent::Streaming => (CameraStateWord::Streaming, "", None),
-            CaptureEvent::Paused => {
+            CaptureEvent::Paused(PausedBy::Button) => {
                 let cause = "The privacy button was pressed; pressed again, the camera goes on.";
                 (CameraStateWord::Paused, "button", Some(cause.to_owned()))
+            }
+            CaptureEvent::Paused(PausedBy::Command) => {
+                let cause = "A command over MQTT asked for it; the command `resume` ends it, or the privacy button, pressed twice.";
+                (CameraStateWord::Paused, "command", Some(cause.to_owned()))
             }
             CaptureEvent::Trouble(error) if error.is_one_picture() => {
                 log::warn!("{error}");

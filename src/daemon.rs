@@ -7,22 +7,26 @@ use std::time::Duration;
 
 use affect_core::report::{ReportBody, Status, WindowReport};
 
-use crate::board::{Board, Notify, PinError, Sysfs, View};
+use crate::board::{Board, Bulletin, Notify, PinError, Sysfs, View};
 use crate::camera_state::CameraStates;
-use crate::capture::{Pace, SourceError};
+use crate::capture::SourceError;
+use crate::command::Ear;
 use crate::config::Config;
 use crate::delegate::Probation;
+use crate::homeassistant;
 use crate::identity::Nameless;
-use crate::last_report::LastReport;
 use crate::pipeline::{self, Flow};
 use crate::place::{state_dir, state_dir_or_home};
 use crate::progress::Progress;
 use crate::publish::{Died, Publisher, Settings, Summary};
+use crate::reload::{Handover, Next, Parts, Reader, Steward, parts};
 use crate::room::{Room, RoomError};
-use crate::setup::{Setup, SetupError, device, device_id, names, pace, source};
+use crate::setup::{Setup, SetupError, device, device_id, names, source};
 
 /// How long after a stop was asked for publishing may go on. systemd waits six seconds for the whole.
 const GOODBYE: Duration = Duration::from_secs(4);
+/// How long the next pipeline's threads may take to come round.
+const BETWEEN: Duration = Duration::from_secs(15);
 
 /// Why the daemon ended early.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +60,19 @@ pub(crate) enum DaemonError {
     /// The board thread died.
     #[error("The board thread has died; please report what the log says before this.")]
     Board,
+    /// The thread that reads the configuration again died.
+    #[error("The steward's thread has died; please report what the log says before this.")]
+    Steward,
+}
+
+impl DaemonError {
+    /// Whether another configuration may do.
+    fn is_of_the_configuration(&self) -> bool {
+        match self {
+            Self::Setup(_) | Self::NoSource | Self::Nameless(_) | Self::Room(_) | Self::Pins(_) => true,
+            Self::Source(_) | Self::Thread(_) | Self::Publisher(_) | Self::Board | Self::Steward => false,
+        }
+    }
 }
 
 impl From<SetupError> for DaemonError {
@@ -81,17 +98,59 @@ pub(crate) fn topic_base(config: &Config) -> String {
     )
 }
 
+/// Who ends a run, and how its configuration is read again.
+pub(crate) struct Control {
+    pub(crate) stop: Arc<AtomicBool>,
+    /// `None`: the configuration is what it is.
+    pub(crate) reader: Option<Reader>,
+}
+
 /// Runs until the source ends or `stop` is set, then publishes what is left and says goodbye. `show` sees every
-/// report as it is queued.
+/// report as it is queued. A configuration that was read again, and for which everything must begin anew, is tried; where it
+/// fails, the one of before goes on.
 pub(crate) fn run(
     config: &Config,
-    stop: Arc<AtomicBool>,
+    control: &Control,
     mut show: impl FnMut(&WindowReport) + Send,
 ) -> Result<Done, DaemonError> {
+    let mut config = config.clone();
+    let mut before: Option<Config> = None;
+    let mut trouble = None;
+    let mut published = Summary::default();
+    loop {
+        let (done, next) = match run_by(&config, control, trouble.take(), &mut show) {
+            Ok(ended) => ended,
+            Err(error) if error.is_of_the_configuration() => match before.take() {
+                Some(old) => {
+                    log::error!("The new configuration cannot be used; the one of before goes on: {error}");
+                    trouble = Some(format!("The configuration on the disk is not used: {error}"));
+                    config = old;
+                    continue;
+                }
+                None => return Err(error),
+            },
+            Err(error) => return Err(error),
+        };
+        published = published.and(done.published);
+        match next {
+            None => return Ok(Done { published, ..done }),
+            Some(new) => before = Some(std::mem::replace(&mut config, new)),
+        }
+    }
+}
+
+/// Runs by one configuration, as far as it can be changed on the way; with which one to begin anew, if that is wanted.
+fn run_by(
+    config: &Config,
+    control: &Control,
+    trouble: Option<String>,
+    show: &mut (impl FnMut(&WindowReport) + Send),
+) -> Result<(Done, Option<Config>), DaemonError> {
     let source = source(&config.camera).ok_or(DaemonError::NoSource)?;
     let device = device_id(config)?;
     log::info!("This device is `{}` ({}).", device.name, device.origin);
-    let notify = Notify::from_environment();
+    log::set_max_level(config.log.level.into());
+    let notify = Arc::new(Notify::from_environment());
     notify.status("Starting: models are loaded.");
     let setup = Setup::open(config)?;
     let names = names(config);
@@ -100,8 +159,9 @@ pub(crate) fn run(
         .is_on_edge_tpu()
         .then(|| state_dir().map(|state| Probation::begin(&state)))
         .flatten();
-    let vision = match setup.vision(config) {
-        Ok(vision) => vision,
+    let is_live = source.is_live();
+    let parts = match parts(config, &setup, &names, source) {
+        Ok(parts) => parts,
         Err(error) => {
             if let (SetupError::Lost(_), Some(probation)) = (&error, probation) {
                 probation.fail();
@@ -109,35 +169,50 @@ pub(crate) fn run(
             return Err(error.into());
         }
     };
-    let (_room, last_report) = if source.is_live() {
-        let state = state_dir_or_home();
-        let room = Room::take(config, state.as_deref())?;
-        (Some(room), LastReport::kept_in(state))
-    } else {
-        (None, LastReport::of_recording())
+    let _room = match is_live {
+        true => Some(Room::take(config, state_dir_or_home().as_deref())?),
+        false => None,
     };
-    let reporter = setup.reporter(config, &names, last_report);
-    let progress = Arc::new(Progress::new(stop));
+    let progress = Arc::new(Progress::new(Arc::clone(&control.stop)));
     let sysfs = Sysfs::new(Path::new("/"));
-    let mut board = Board::open(config, &names, sysfs, notify, state_dir(), probation, &progress)?;
+    let mut board = Board::open(
+        config,
+        &names,
+        sysfs,
+        Arc::clone(&notify),
+        state_dir(),
+        probation,
+        &progress,
+    )?;
     let publisher = Publisher::start(settings(config), info, Arc::clone(&progress))?;
+    publisher.discovery(homeassistant::discovery(config, &setup.labels(), &names));
     let camera = CameraStates::new(&publisher, &names, &config.camera.name);
-    // A daemon waits for a source that is not there; a file's end is the end.
-    let pace = Pace {
-        wait_for_source: true,
-        ..pace(config)
-    };
+    let bulletin = Bulletin::default();
+    bulletin.set_trouble(trouble);
+    let handover = Handover::default();
     let view = View {
         progress: &progress,
         publisher: &publisher,
         camera: &camera,
+        bulletin: &bulletin,
     };
-    let (flow, board) = beside(
+    let steward = control.reader.as_ref().map(|reader| Steward {
+        reader,
+        config: config.clone(),
+        setup,
+        names: &names,
+        progress: &progress,
+        publisher: &publisher,
+        bulletin: &bulletin,
+        notify,
+        handover: &handover,
+    });
+    let ((flow, next), board) = beside(
         progress.stop(),
         |over| board.watch(view, over),
+        |over| steward.into_iter().for_each(|mut steward| steward.watch(over)),
         || {
-            let tell = |event| camera.tell(event);
-            pipeline::run(&source, pace, vision, reporter, &progress, tell, |report| {
+            run_pipelines(parts, &progress, &handover, &camera, |report| {
                 show(&report);
                 if matches!(report.body, ReportBody::Released(_)) {
                     publisher.latest(&config.camera.name, report.clone());
@@ -153,17 +228,50 @@ pub(crate) fn run(
     };
     let published = publisher.stop(farewell, GOODBYE)?;
     board?;
-    Ok(Done {
+    let done = Done {
         flow: flow?,
         published,
-    })
+    };
+    Ok((done, next))
 }
 
-/// Runs `work` with the board thread beside it. Whichever ends, by panic too, ends the other: the board by its flag, the
-/// work by `stop`. Gives what the work gave, and whether the board died.
+/// Runs one pipeline after the other, until one ends by itself or everything begins anew: by which configuration.
+fn run_pipelines(
+    first: Parts,
+    progress: &Progress,
+    handover: &Handover,
+    camera: &CameraStates<'_>,
+    mut publish: impl FnMut(WindowReport) + Send,
+) -> (Result<Flow, SourceError>, Option<Config>) {
+    let mut parts = first;
+    loop {
+        let tell = |event| camera.tell(event);
+        let Parts {
+            source,
+            pace,
+            vision,
+            reporter,
+        } = parts;
+        let flow = pipeline::run(&source, pace, vision, reporter, progress, tell, &mut publish);
+        // Before it is looked what comes next: whatever comes from now on halts the next one.
+        progress.begin_again(BETWEEN);
+        if flow.is_err() || progress.stop().load(Ordering::Relaxed) {
+            return (flow, None);
+        }
+        match handover.take() {
+            None => return (flow, None),
+            Some(Next::Everything(config)) => return (flow, Some(*config)),
+            Some(Next::Pipeline(next)) => parts = *next,
+        }
+    }
+}
+
+/// Runs `work` with two threads beside it, board and steward. Whichever ends by itself, by panic too, ends the others: the threads
+/// by their flag, the work by `stop`. Gives what the work gave, and whether one of the threads died.
 fn beside<T>(
     stop: &AtomicBool,
     board: impl FnOnce(&AtomicBool) + Send,
+    steward: impl FnOnce(&AtomicBool) + Send,
     work: impl FnOnce() -> T,
 ) -> Result<(T, Result<(), DaemonError>), DaemonError> {
     let over = &AtomicBool::new(false);
@@ -174,11 +282,29 @@ fn beside<T>(
                 let _ended = Sets(stop);
                 board(over);
             })?;
+        let steward = std::thread::Builder::new()
+            .name("steward".to_owned())
+            .spawn_scoped(scope, move || {
+                let ended = SetsOnPanic(stop);
+                steward(over);
+                std::mem::forget(ended);
+            });
+        let steward = match steward {
+            Ok(steward) => steward,
+            Err(error) => {
+                drop(Sets(over));
+                return Err(error.into());
+            }
+        };
         let done = {
             let _over = Sets(over);
             work()
         };
-        Ok((done, board.join().map_err(|_| DaemonError::Board)))
+        let died = board
+            .join()
+            .map_err(|_| DaemonError::Board)
+            .and(steward.join().map_err(|_| DaemonError::Steward));
+        Ok((done, died))
     })
 }
 
@@ -207,6 +333,22 @@ pub(crate) fn settings(config: &Config) -> Settings {
         queue: mqtt.queue as usize,
         retry_max: mqtt.retry_max,
         message_expiry: mqtt.message_expiry,
+        ear: Ear {
+            commands_below: format!("{}/cmd", topic_base(config)),
+            allowed: mqtt.commands.clone(),
+            birth: mqtt
+                .homeassistant
+                .then(|| homeassistant::birth_topic(&mqtt.homeassistant_prefix)),
+        },
+    }
+}
+
+/// The same, if nobody forgets it before.
+struct SetsOnPanic<'a>(&'a AtomicBool);
+
+impl Drop for SetsOnPanic<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -228,16 +370,21 @@ mod tests {
     #[test]
     fn a_board_thread_that_dies_ends_the_daemon_and_is_told() {
         let stop = AtomicBool::new(false);
-        let (done, board) = beside(&stop, |_| panic!("on purpose"), || wait_for(&stop)).expect("started");
+        let (done, died) =
+            beside(&stop, |_| panic!("on purpose"), |_| {}, || wait_for(&stop)).expect("started");
         assert_eq!(done, ());
-        assert!(matches!(board, Err(DaemonError::Board)));
+        assert!(matches!(died, Err(DaemonError::Board)));
+        let stop = AtomicBool::new(false);
+        let (_, died) =
+            beside(&stop, wait_for, |_| panic!("on purpose"), || wait_for(&stop)).expect("started");
+        assert!(matches!(died, Err(DaemonError::Steward)));
     }
 
     #[test]
     fn the_end_of_the_work_is_the_end_of_the_board() {
         let stop = AtomicBool::new(false);
-        let (done, board) = beside(&stop, wait_for, || 7).expect("started");
+        let (done, died) = beside(&stop, wait_for, wait_for, || 7).expect("started");
         assert_eq!(done, 7);
-        assert!(board.is_ok());
+        assert!(died.is_ok());
     }
 }

@@ -53,7 +53,6 @@ pub(crate) struct Reporter {
     gate: Gate,
     calendar: Calendar,
     last_report: LastReport,
-    seq: u64,
     /// When a recording last started again.
     rewound: Duration,
     /// Frames of the open window in the part that a report covers, and how long they took.
@@ -69,7 +68,6 @@ impl Reporter {
             gate,
             calendar: Calendar::default(),
             last_report,
-            seq: 0,
             rewound: Duration::ZERO,
             frames: 0,
             latencies: Latencies::default(),
@@ -96,6 +94,13 @@ impl Reporter {
         self.gate.interrupt();
         self.frames = 0;
         self.latencies = Latencies::default();
+    }
+
+    /// Nothing is said for ten minutes, as if a report had gone out now; after a restart neither.
+    fn wait_anew(&mut self, now: Moment) {
+        self.interrupt();
+        self.gate.keep_silent(now.stream + SILENCE);
+        self.last_report.note(now);
     }
 
     /// The report on a window that has ended.
@@ -138,8 +143,8 @@ impl Reporter {
                 }))
             }
         };
-        let seq = self.seq;
-        self.seq += 1;
+        let seq = progress.reports.get();
+        progress.reports.add_one();
         let names = &self.header.names;
         WindowReport {
             schema: WINDOW_SCHEMA.to_owned(),
@@ -213,6 +218,11 @@ pub(crate) fn group_loop(
         if std::mem::replace(&mut interruptions, progress.interruptions()) != interruptions {
             waiting.clear();
             reporter.interrupt();
+        }
+        // Who may send commands must not choose the moment of the next report: it waits anew.
+        if progress.heed_resumption() {
+            waiting.clear();
+            reporter.wait_anew(clock.now(newest));
         }
         if ended {
             // The last frame lasts as long as any other, and so do pictures that could not be read.

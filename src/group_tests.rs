@@ -10,6 +10,7 @@ use affect_core::tracker::TrackId;
 use affect_core::window::{Reading, SeenFace};
 
 use super::*;
+use crate::progress::PausedBy;
 
 /// A frame at so many milliseconds of the stream, with so many faces, that took so long.
 fn seen(ms: u64, faces: u64, took: Duration) -> Seen {
@@ -176,14 +177,52 @@ fn a_pause_interrupts_whoever_was_followed() {
             std::thread::yield_now();
         }
         // A pause within a window, and shorter than a gap.
-        progress.set_paused(true);
-        progress.set_paused(false);
+        progress.set_paused(PausedBy::Button, true);
+        progress.set_paused(PausedBy::Button, false);
         (6..20).for_each(|i| sender.send(seen(i * 1000, 6, SHORT)).unwrap());
         drop(sender);
     });
     let published = published.into_inner().unwrap();
     assert_eq!(published[0], "numbers");
     assert_eq!(published[2..], ["held", "held", "held"], "{published:?}");
+}
+
+#[test]
+fn after_a_pause_by_command_the_ten_minutes_begin_with_its_end() {
+    let (sender, receiver) = channel();
+    let folder = tempfile::tempdir().unwrap();
+    let last_report = || LastReport::kept_in(Some(folder.path().to_owned()));
+    let progress = Progress::new(std::sync::Arc::default());
+    let mut reporter = reporter(Origin::Live, Duration::from_secs(4), 1.0);
+    reporter.last_report = last_report();
+    let clock = StreamClock::Frames(SystemTime::UNIX_EPOCH);
+    let published = std::sync::Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        let (published, progress) = (&published, &progress);
+        scope.spawn(move || {
+            group_loop(&receiver, clock, reporter, progress, |report| {
+                published.lock().unwrap().push(kind(&report.body));
+            });
+        });
+        let wait_for = |windows: usize| {
+            while published.lock().unwrap().len() < windows {
+                std::thread::yield_now();
+            }
+        };
+        (0..6).for_each(|i| sender.send(seen(i * 1000, 6, SHORT)).unwrap());
+        wait_for(1);
+        progress.set_paused(PausedBy::Command, true);
+        sender.send(seen(300_000, 6, SHORT)).unwrap();
+        wait_for(75);
+        progress.set_paused(PausedBy::Command, false);
+        (301..910).for_each(|i| sender.send(seen(i * 1000, 6, SHORT)).unwrap());
+        drop(sender);
+    });
+    let published = published.into_inner().unwrap();
+    assert_eq!(published[0], "numbers");
+    let next = published[1..].iter().position(|kind| *kind == "numbers").unwrap() + 1;
+    // Not at 604 s, ten minutes after the report.
+    assert!((224..=225).contains(&next), "{next}: {published:?}");
 }
 
 #[test]

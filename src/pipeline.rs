@@ -3,7 +3,6 @@
 //! Stopping drains from the left: capture closes the mailbox, vision ends and hangs up the channel, the group
 //! thread closes the open window as partial and hands it on. Whichever thread ends, the others follow.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -47,7 +46,6 @@ pub(crate) fn run(
     publish: impl FnMut(WindowReport) + Send,
 ) -> Result<Flow, SourceError> {
     let mailbox = &Mailbox::default();
-    let stop = progress.stop();
     let origin = Instant::now();
     let clock = if pace.realtime {
         StreamClock::Real(origin)
@@ -59,18 +57,18 @@ pub(crate) fn run(
         let capture = thread::Builder::new()
             .name("capture".to_owned())
             .spawn_scoped(scope, move || {
-                let _ended = EndsAll { stop, mailbox };
+                let _ended = EndsAll { progress, mailbox };
                 capture_loop(source, pace, origin, mailbox, progress, tell)
             });
         let group = thread::Builder::new()
             .name("group".to_owned())
             .spawn_scoped(scope, move || {
-                let _ended = EndsAll { stop, mailbox };
+                let _ended = EndsAll { progress, mailbox };
                 group_loop(&receiver, clock, reporter, progress, publish);
             });
         if capture.is_err() || group.is_err() {
             // The system gives no more threads: whoever was started comes to its end.
-            drop(EndsAll { stop, mailbox });
+            drop(EndsAll { progress, mailbox });
         }
         vision_loop(&mut vision, mailbox, progress, sender);
         mailbox.close();
@@ -101,13 +99,13 @@ fn no_thread(source: &SourceSettings, cause: &std::io::Error) -> SourceError {
 
 /// When it is dropped, every loop comes to its end: whatever ends a thread, a panic too, ends the pipeline.
 struct EndsAll<'a> {
-    stop: &'a AtomicBool,
+    progress: &'a Progress,
     mailbox: &'a Mailbox,
 }
 
 impl Drop for EndsAll<'_> {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.progress.halt();
         self.mailbox.close();
     }
 }

@@ -2,7 +2,7 @@
 //! and board share. Plain numbers without locks, so that no thread ever waits here.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::count::Count;
@@ -33,6 +33,16 @@ impl Stage {
     }
 }
 
+/// Who wants that nobody is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum PausedBy {
+    /// The button at the device.
+    Button = 1,
+    /// A command over MQTT.
+    Command = 2,
+}
+
 /// Where one run of the daemon stands.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -57,9 +67,17 @@ pub(crate) struct Progress {
     pub(crate) late: Count,
     /// How long the frames of published windows took.
     pub(crate) latency: Latencies,
-    paused: AtomicBool,
+    /// Who wants a pause, a bit for each.
+    paused: AtomicU8,
     /// How often a pause began.
     interruptions: Count,
+    /// How often a pause by command ended, and how many of these the group thread has heeded.
+    resumptions: Count,
+    heeded: Count,
+    /// Reports of this run.
+    pub(crate) reports: Count,
+    /// Whether the pipeline is to end, to begin again by another configuration.
+    halted: AtomicBool,
     /// Up to when a file was played, and when it last started again, in microseconds of the stream.
     played: Count,
     rewound: Count,
@@ -83,8 +101,12 @@ impl Progress {
             left_out: Count::default(),
             late: Count::default(),
             latency: Latencies::default(),
-            paused: AtomicBool::new(false),
+            paused: AtomicU8::new(0),
             interruptions: Count::default(),
+            resumptions: Count::default(),
+            heeded: Count::default(),
+            reports: Count::default(),
+            halted: AtomicBool::new(false),
             played: Count::default(),
             rewound: Count::default(),
             rate: AtomicU32::new(FULL),
@@ -119,12 +141,61 @@ impl Progress {
 
     /// Whether nobody may be looked at.
     pub(crate) fn is_paused(&self) -> bool {
-        self.paused.load(Relaxed)
+        self.paused.load(Relaxed) != 0
     }
 
-    pub(crate) fn set_paused(&self, paused: bool) {
-        if !self.paused.swap(paused, Relaxed) && paused {
+    /// Whether `by` wants a pause.
+    pub(crate) fn is_paused_by(&self, by: PausedBy) -> bool {
+        self.paused.load(Relaxed) & by as u8 != 0
+    }
+
+    /// Begins or ends the pause that `by` wants. Nobody is looked at while anybody wants one.
+    pub(crate) fn set_paused(&self, by: PausedBy, paused: bool) {
+        let bit = by as u8;
+        let before = match paused {
+            true => self.paused.fetch_or(bit, Relaxed),
+            false => self.paused.fetch_and(!bit, Relaxed),
+        };
+        if before == 0 && paused {
             self.interruptions.add_one();
+        }
+        if before & bit != 0 && !paused && by == PausedBy::Command {
+            self.resumptions.add_one();
+        }
+    }
+
+    /// Whether a pause by command has ended that nobody has heeded yet: whoever sends commands must not choose the moment of
+    /// a report. True once, also if the pipeline began again in between.
+    pub(crate) fn heed_resumption(&self) -> bool {
+        let count = self.resumptions.get();
+        let new = count != self.heeded.get();
+        self.heeded.set(count);
+        new
+    }
+
+    /// The pipeline is to end, and to begin again by another configuration.
+    pub(crate) fn halt(&self) {
+        self.halted.store(true, Relaxed);
+    }
+
+    /// Whether the pipeline is to end, for whatever reason.
+    pub(crate) fn ends(&self) -> bool {
+        self.halted.load(Relaxed) || self.stop.load(Relaxed)
+    }
+
+    /// The pipeline begins again: a stream of its own, without a frame yet. Its threads may take so long to come round.
+    pub(crate) fn begin_again(&self, patience: Duration) {
+        self.halted.store(false, Relaxed);
+        self.excuse(patience);
+        self.set_played(Duration::ZERO);
+        self.set_rewound(Duration::ZERO);
+    }
+
+    /// The pipeline's threads may take so long to come round.
+    pub(crate) fn excuse(&self, patience: Duration) {
+        let until = self.now() + u64::try_from(patience.as_millis()).unwrap_or(0);
+        for stage in [Stage::Capture, Stage::Vision, Stage::Group] {
+            self.beats[stage as usize].store(until, Relaxed);
         }
     }
 

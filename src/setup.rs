@@ -160,7 +160,8 @@ impl Setup {
         Reporter::new(header, settings, gate, last_report)
     }
 
-    fn labels(&self) -> Vec<Expression> {
+    /// The expressions that the network knows.
+    pub(crate) fn labels(&self) -> Vec<Expression> {
         self.expression
             .model
             .manifest

@@ -201,3 +201,67 @@ fn a_window_without_numbers_cannot_have_any_by_its_schema() {
         assert_ne!(verdict(&changed), "", "{key}");
     }
 }
+
+#[test]
+fn an_old_configuration_is_made_into_one_of_today() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let old = "# Ours\n[deployment]\nsite = \"s\"\nplace = \"museum\"\npurpose = \"Tests of affectd\"\ncontroller = \"c\"\n[camera]\nurl = \"rtsp://admin:geheim-7@camera.example/1\"\n";
+    std::fs::write(path("affectd.toml"), old).unwrap();
+    std::fs::create_dir(path("conf.d")).unwrap();
+    std::fs::write(path("conf.d/10.toml"), "[mqtt]\nhost = \"broker\" # stays\n").unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = affectd();
+        let output = command
+            .arg("config")
+            .args(arguments)
+            .arg("-c")
+            .arg(path("affectd.toml"))
+            .output()
+            .unwrap();
+        assert!(!stderr(&output).contains("geheim") && !stdout(&output).contains("geheim"));
+        output
+    };
+    // What is wrong names what helps.
+    assert_eq!(run(&["--effective"]).status.code(), Some(78));
+    let shown = run(&["migrate"]);
+    assert!(shown.status.success(), "{}", stderr(&shown));
+    assert!(
+        stdout(&shown).contains("url = \"rtsp://camera.example/1\""),
+        "{}",
+        stdout(&shown)
+    );
+    assert_eq!(
+        std::fs::read_to_string(path("affectd.toml")).unwrap(),
+        old,
+        "nothing is changed"
+    );
+    let written = run(&["migrate", "--write"]);
+    assert!(written.status.success(), "{}", stderr(&written));
+    assert!(
+        stderr(&written).contains("10.toml: nothing to do"),
+        "{}",
+        stderr(&written)
+    );
+    let secret = path("affectd.camera-password");
+    assert_eq!(std::fs::read_to_string(&secret).unwrap(), "geheim-7\n");
+    for private in [secret, path("affectd.toml.before-migrate")] {
+        let mode = std::fs::metadata(&private).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", private.display());
+    }
+    let effective = run(&["--effective"]);
+    assert!(effective.status.success(), "{}", stderr(&effective));
+    assert!(
+        stdout(&effective).contains("username = \"admin\"  # "),
+        "{}",
+        stdout(&effective)
+    );
+    let again = run(&["migrate", "--write"]);
+    assert!(again.status.success() && stderr(&again).matches("nothing to do").count() == 2);
+    // What is newer is left alone.
+    std::fs::write(path("affectd.toml"), "config_version = 2\n").unwrap();
+    let newer = run(&["migrate", "--write"]);
+    assert_eq!(newer.status.code(), Some(78));
+    assert!(stderr(&newer).contains("update affectd"), "{}", stderr(&newer));
+}

@@ -23,7 +23,7 @@ def schema(name):
     return jsonschema.Draft202012Validator(loaded, format_checker=jsonschema.FormatChecker(["date-time"]))
 
 
-BY_TOPIC = {name: schema(name) for name in ("window", "info", "state", "status", "health")}
+BY_TOPIC = {name: schema(name) for name in ("window", "info", "state", "status", "health", "result")}
 BY_TOPIC["latest"] = BY_TOPIC["window"]
 
 
@@ -38,9 +38,13 @@ def verdict(topic, payload):
 
 
 def on_message(_client, _data, message):
+    # Commands are others' messages, and may be anything.
+    if "/cmd/" in message.topic and not message.topic.endswith("/result"):
+        return
     payload = message.payload.decode()
     try:
-        problem = verdict(message.topic, payload)
+        # What is taken away has no payload.
+        problem = verdict(message.topic, payload) if payload else ""
     except ValueError as error:
         problem = str(error)
     line = {"topic": message.topic, "payload": payload, "retain": message.retain, "qos": message.qos,

@@ -241,6 +241,43 @@ fn a_pause_from_before_holds_and_says_so() {
 }
 
 #[test]
+fn systemd_is_told_of_a_reload_and_of_a_configuration_that_is_not_used() {
+    let broker = Mosquitto::started();
+    let config = clip_config(broker.port, "");
+    let service = Service::start(&config);
+    service.wait_for("READY=1");
+    let reload = |config: &str| {
+        std::fs::write(service._folder.path().join("affectd.toml"), config).unwrap();
+        service.process.signal("-HUP");
+        let told = service.wait_for("RELOADING=1");
+        assert!(told.last().unwrap().contains("\nMONOTONIC_USEC="), "{told:?}");
+        service.wait_for("READY=1");
+    };
+    let status = |wrong: bool| {
+        let began = Instant::now();
+        while service
+            .wait_for("STATUS=")
+            .last()
+            .unwrap()
+            .contains("is wrong and not used")
+            != wrong
+        {
+            assert!(began.elapsed() < PATIENCE, "{}", service.process.log());
+        }
+    };
+    reload(&config.replace("fps =", "fsp ="));
+    status(true);
+    // Another window's length: the pipeline begins anew, and the watchdog goes on being fed.
+    reload(&config.replace("length = \"2s\"", "length = \"3s\""));
+    status(false);
+    assert!(
+        service.fed(Duration::ZERO, Duration::from_secs(4)) > 0,
+        "{}",
+        service.process.log()
+    );
+}
+
+#[test]
 fn a_wrong_configuration_is_named_in_the_status() {
     let mut service = Service::start(&clip_config(free_port(), "[mqqt]\nport = 1"));
     let status = service.wait_for("STATUS=Not started").pop().unwrap();

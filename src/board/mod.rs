@@ -4,6 +4,7 @@
 //! there, a pause and a lower frame rate. The watchdog is fed if all the others come round, and by nothing else.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
@@ -13,12 +14,14 @@ use affect_core::report::CameraStateWord;
 use crate::audit::Audit;
 use crate::camera_state::CameraStates;
 use crate::clock::rfc3339;
+use crate::command::{CommandWord, Order, result};
 use crate::config::Config;
 use crate::delegate::Probation;
 use crate::identity::Names;
-use crate::progress::{Progress, Stage};
+use crate::progress::{PausedBy, Progress, Stage};
 use crate::publish::Publisher;
 
+mod bulletin;
 mod button;
 mod heat;
 mod notify;
@@ -28,7 +31,8 @@ mod sign;
 mod sysfs;
 mod watch;
 
-use button::Pause;
+pub(crate) use bulletin::{BoardSettings, Bulletin};
+use button::Pauses;
 use heat::Governor;
 pub(crate) use notify::Notify;
 use panel::Panel;
@@ -46,20 +50,25 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 /// How long the start waits for a first frame. Without one the daemon is ready, too: a camera that is unplugged must
 /// not hold up the boot, nor be an endless restart.
 const FIRST_FRAME: Duration = Duration::from_secs(20);
+/// How long the lamp blinks for somebody who looks for the device.
+const TO_BE_FOUND: Duration = Duration::from_secs(10);
+/// Who can ask for a pause.
+const PAUSED_BY: [PausedBy; 2] = [PausedBy::Button, PausedBy::Command];
 
 /// The board with what hangs on it.
 pub(crate) struct Board {
-    notify: Notify,
+    notify: Arc<Notify>,
     sysfs: Sysfs,
-    pause: Pause,
+    pauses: Pauses,
     panel: Option<Panel>,
+    has_lamp: bool,
+    /// Until when the lamp blinks for somebody who looks for the device.
+    found_until: Duration,
     governor: Governor,
     heat: Heat,
     /// So many of the board's sensors could be read at once.
     sensors: usize,
-    fps: f64,
-    health_interval: Duration,
-    broker: String,
+    settings: BoardSettings,
     names: Names,
     camera: String,
     audit: Audit,
@@ -73,6 +82,7 @@ pub(crate) struct View<'a> {
     pub(crate) progress: &'a Progress,
     pub(crate) publisher: &'a Publisher,
     pub(crate) camera: &'a CameraStates<'a>,
+    pub(crate) bulletin: &'a Bulletin,
 }
 
 impl Board {
@@ -84,7 +94,7 @@ impl Board {
         config: &Config,
         names: &Names,
         sysfs: Sysfs,
-        notify: Notify,
+        notify: Arc<Notify>,
         state: Option<PathBuf>,
         probation: Option<Probation>,
         progress: &Progress,
@@ -97,11 +107,22 @@ impl Board {
         }
         let audit = Audit::kept_in(state.clone());
         audit.configuration(config);
-        let pause = Pause::new(state);
-        progress.set_paused(pause.is_on());
-        if progress.is_paused() && config.indicator.button().is_none() {
+        let pauses = Pauses::new(state);
+        PAUSED_BY
+            .into_iter()
+            .for_each(|by| progress.set_paused(by, pauses.is_on(by)));
+        let has_button = config.indicator.button().is_some();
+        if progress.is_paused_by(PausedBy::Button) && !has_button {
             log::warn!(
                 "A privacy pause is on, but [indicator] names no button to end it: delete the file `paused` in the state directory, then start affectd anew."
+            );
+        }
+        if progress.is_paused_by(PausedBy::Command)
+            && !has_button
+            && !config.mqtt.commands.contains(&CommandWord::Resume)
+        {
+            log::warn!(
+                "A pause is on that a command began, but [mqtt] commands does not allow `resume` to end it: allow it, or delete the file `paused-by-command` in the state directory and start affectd anew."
             );
         }
         Ok(Self {
@@ -109,12 +130,12 @@ impl Board {
             heat: sysfs.heat(),
             sensors: 0,
             sysfs,
-            pause,
+            pauses,
             panel,
+            has_lamp: config.indicator.led().is_some(),
+            found_until: Duration::ZERO,
             governor: Governor::new(config.status.hot_celsius),
-            fps: config.camera.fps,
-            health_interval: config.status.health_interval,
-            broker: format!("{}:{}", config.mqtt.host, config.mqtt.port),
+            settings: BoardSettings::of(config),
             names: names.clone(),
             camera: config.camera.name.clone(),
             audit,
@@ -130,23 +151,28 @@ impl Board {
         let slow = self.notify.watchdog().map_or(SLOW, |time| (time / 4).min(SLOW));
         let began = progress.elapsed();
         let (mut look, mut heat) = (Every::new(slow), Every::new(heat::PERIOD));
-        let (mut status, mut health) = (Every::new(STATUS_EVERY), Every::new(self.health_interval));
+        let (mut status, mut health) = (
+            Every::new(STATUS_EVERY),
+            Every::new(self.settings.health_interval),
+        );
         health.is_due(began);
         let mut last = (began, progress.captured.get());
-        let mut paused = progress.is_paused();
-        if paused {
-            self.audit.pause(paused);
-        }
+        let mut audited = [false; PAUSED_BY.len()];
         let (mut ready, mut stopping) = (false, false);
         let mut sign = Sign::Starting;
         while !over.load(Relaxed) {
             let now = progress.elapsed();
             if let Some(panel) = &mut self.panel {
-                panel.turn(now, sign, &self.pause, progress);
+                panel.turn(now, (sign, now < self.found_until), &self.pauses, progress);
             }
-            if paused != progress.is_paused() {
-                paused = !paused;
-                self.audit.pause(paused);
+            while let Some(order) = view.publisher.desk().order(|word| word != CommandWord::Reload) {
+                self.obey(&order, view, now);
+            }
+            for (by, was) in PAUSED_BY.into_iter().zip(&mut audited) {
+                if *was != progress.is_paused_by(by) {
+                    *was = !*was;
+                    self.audit.pause(by, *was);
+                }
             }
             if look.is_due(now) {
                 if watch.moves(progress) {
@@ -154,6 +180,13 @@ impl Board {
                 }
                 if let Some(probation) = &mut self.probation {
                     probation.look(now, progress.read.get());
+                }
+                if let Some(settings) = view.bulletin.take_settings() {
+                    health.period = settings.health_interval;
+                    if settings.hot_celsius != self.settings.hot_celsius {
+                        self.governor = Governor::new(settings.hot_celsius);
+                    }
+                    self.settings = settings;
                 }
                 let facts = self.facts(view);
                 let before = std::mem::replace(&mut sign, Sign::of(&facts));
@@ -187,6 +220,43 @@ impl Board {
         if !stopping {
             self.tell_stopping();
         }
+    }
+
+    /// Carries a command out, and says what became of it.
+    fn obey(&mut self, order: &Order, view: View<'_>, now: Duration) {
+        let progress = view.progress;
+        let by_button = progress.is_paused_by(PausedBy::Button);
+        let (ok, message) = match order.word {
+            CommandWord::Pause => {
+                self.pauses.set(PausedBy::Command, true, progress);
+                (true, "Nobody is looked at until `resume`.")
+            }
+            CommandWord::Resume => {
+                let was = progress.is_paused_by(PausedBy::Command);
+                if was {
+                    self.pauses.set(PausedBy::Command, false, progress);
+                }
+                match (by_button, was) {
+                    (true, _) => (
+                        false,
+                        "The privacy button has a pause on, which only the button ends.",
+                    ),
+                    (false, true) => (
+                        true,
+                        "The camera looks again; no numbers are published for ten minutes.",
+                    ),
+                    (false, false) => (true, "No pause was on."),
+                }
+            }
+            CommandWord::Identify if self.has_lamp => {
+                self.found_until = now + TO_BE_FOUND;
+                (true, "The lamp blinks for ten seconds.")
+            }
+            CommandWord::Identify => (false, "This device has no lamp ([indicator] led_pin)."),
+            CommandWord::Reload => return,
+        };
+        log::info!("Command `{}`: {message}", order.word.name());
+        view.publisher.answer(&result(&self.names, order, ok, message));
     }
 
     fn tell_stopping(&self) {
@@ -235,7 +305,7 @@ impl Board {
             .celsius()
             .map_or_else(String::new, |celsius| format!(", {celsius:.0} °C"));
         let camera = view.camera.word().map(state_name).unwrap_or_default();
-        match sign {
+        let line = match sign {
             Sign::Starting => "Starting: no frame was looked at yet.".to_owned(),
             Sign::Streaming => {
                 let refused = match (outlook.refuses, outlook.refused) {
@@ -251,12 +321,19 @@ impl Board {
                     outlook.acknowledged
                 )
             }
-            Sign::Paused => "Paused by the privacy button: nobody is looked at.".to_owned(),
+            Sign::Paused if view.progress.is_paused_by(PausedBy::Button) => {
+                "Paused by the privacy button: nobody is looked at.".to_owned()
+            }
+            Sign::Paused => "Paused by a command over MQTT: nobody is looked at.".to_owned(),
             Sign::NoCamera => format!("No frames from the camera ({camera}); affectd keeps trying."),
             Sign::NoBroker => format!(
                 "Streaming, but the MQTT broker {} is not reached; {} windows wait{rate}{heat}.",
-                self.broker, outlook.waiting
+                self.settings.broker, outlook.waiting
             ),
+        };
+        match view.bulletin.trouble() {
+            Some(trouble) => format!("{line} {trouble}"),
+            None => line,
         }
     }
 
@@ -273,7 +350,7 @@ impl Board {
             state: view.camera.word(),
             frames: FrameHealth {
                 per_second: (per_second * 100.0).round() / 100.0,
-                configured_per_second: self.fps,
+                configured_per_second: self.settings.fps,
                 rate: progress.rate(),
                 captured: progress.captured.get(),
             },

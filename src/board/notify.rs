@@ -46,6 +46,13 @@ impl Notify {
         self.send("READY=1");
     }
 
+    /// The configuration is read again; [`Self::ready`] says when that is done.
+    pub(crate) fn reloading(&self) {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let microseconds = now.tv_sec * 1_000_000 + now.tv_nsec / 1000;
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={microseconds}"));
+    }
+
     /// A sign of life.
     pub(crate) fn alive(&self) {
         self.send("WATCHDOG=1");

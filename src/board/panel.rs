@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::button::{Debounce, Pause};
+use super::button::{Debounce, Pauses};
 use super::pins::{PinError, Pins};
 use super::sign::Sign;
 use crate::progress::Progress;
@@ -32,19 +32,26 @@ impl Panel {
         }
     }
 
-    /// Looks at the button and sets the lamp. Called every few milliseconds.
-    pub(crate) fn turn(&mut self, now: Duration, sign: Sign, pause: &Pause, progress: &Progress) {
+    /// Looks at the button and sets the lamp, which blinks where `shown` is to be found. Called every few milliseconds.
+    pub(crate) fn turn(
+        &mut self,
+        now: Duration,
+        (sign, shown): (Sign, bool),
+        pauses: &Pauses,
+        progress: &Progress,
+    ) {
         match self.pins.is_down() {
             Ok(down) if self.debounce.is_pressed(down, now) => {
-                let paused = !progress.is_paused();
-                // First the pause, then what is written about it.
-                progress.set_paused(paused);
-                pause.remember(paused);
+                pauses.press(progress);
             }
             Ok(_) => {}
             Err(error) => self.tell(&error, now),
         }
-        self.light(sign.is_lit(now), now);
+        let lit = match shown {
+            true => sign.is_lit_to_be_found(now),
+            false => sign.is_lit(now),
+        };
+        self.light(lit, now);
         if self.trouble.is_some_and(|last| now.saturating_sub(last) > SOUND) {
             self.trouble = None;
             log::info!("Lamp and button work again.");
@@ -82,6 +89,7 @@ impl Drop for Panel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::PausedBy;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -113,7 +121,7 @@ mod tests {
     #[test]
     fn a_press_pauses_and_the_next_one_goes_on() {
         let folder = tempfile::tempdir().expect("a folder");
-        let pause = Pause::new(Some(folder.path().to_owned()));
+        let pause = Pauses::new(Some(folder.path().to_owned()));
         let progress = Progress::new(Arc::default());
         let board = Board::default();
         let mut panel = Panel::new(Box::new(board.clone()));
@@ -122,27 +130,34 @@ mod tests {
             board.down.store(down, Relaxed);
             for _ in 0..10 {
                 now += Duration::from_millis(20);
-                panel.turn(now, Sign::Streaming, &pause, &progress);
+                panel.turn(now, (Sign::Streaming, false), &pause, &progress);
             }
         };
         hold(false, &mut panel);
         assert!(board.lit.load(Relaxed) && !progress.is_paused());
         hold(true, &mut panel);
-        assert!(progress.is_paused() && pause.is_on());
+        assert!(progress.is_paused() && pause.is_on(PausedBy::Button));
         hold(false, &mut panel);
         assert!(progress.is_paused(), "letting go changes nothing");
         hold(true, &mut panel);
-        assert!(!progress.is_paused() && !pause.is_on());
+        assert!(!progress.is_paused() && !pause.is_on(PausedBy::Button));
         drop(panel);
         assert!(!board.lit.load(Relaxed), "the lamp goes out with the daemon");
     }
 
     #[test]
     fn a_lamp_that_could_not_be_lit_once_is_lit_as_soon_as_it_can() {
-        let (pause, progress) = (Pause::new(None), Progress::new(Arc::default()));
+        let (pause, progress) = (Pauses::new(None), Progress::new(Arc::default()));
         let board = Board::default();
         let mut panel = Panel::new(Box::new(board.clone()));
-        let mut turn = |ms| panel.turn(Duration::from_millis(ms), Sign::Streaming, &pause, &progress);
+        let mut turn = |ms| {
+            panel.turn(
+                Duration::from_millis(ms),
+                (Sign::Streaming, false),
+                &pause,
+                &progress,
+            )
+        };
         board.fails.store(true, Relaxed);
         (0..5).for_each(|n| turn(n * 20));
         assert!(!board.lit.load(Relaxed));

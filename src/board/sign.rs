@@ -19,6 +19,10 @@ pub(crate) enum Sign {
     NoBroker,
 }
 
+/// How long the lamp changes while somebody looks for the device, and how often, in milliseconds.
+const BLINK: u128 = 100;
+const BLINK_EVERY: u128 = 400;
+
 /// What the sign depends on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Facts {
@@ -52,6 +56,21 @@ impl Sign {
             Self::NoCamera => (2000, &[(0, 150), (300, 450)]),
             Self::NoBroker => (2000, &[(0, 1400), (1550, 1700), (1850, 2000)]),
         }
+    }
+
+    /// Whether people in front of the camera are looked at, or may be in a moment.
+    fn looks(self) -> bool {
+        match self {
+            Self::Starting | Self::Streaming | Self::NoBroker => true,
+            Self::Paused | Self::NoCamera => false,
+        }
+    }
+
+    /// Whether the lamp is on, `time` after the daemon's start, while somebody looks for the device: it blinks. While the camera
+    /// looks it is never dark for longer than a blink, and while it does not, it is never lit for longer.
+    pub(crate) fn is_lit_to_be_found(self, time: Duration) -> bool {
+        let blinks = time.as_millis() % BLINK_EVERY < BLINK;
+        blinks != self.looks()
     }
 
     /// Whether the lamp is on, `time` after the daemon's start.
@@ -103,6 +122,29 @@ mod tests {
             let lit = drawn_here.matches('#').count();
             let looks = matches!(sign, Sign::Streaming | Sign::NoBroker | Sign::Starting);
             assert_eq!(lit > 40, looks, "{sign:?}");
+        }
+    }
+
+    #[test]
+    fn who_looks_for_the_device_sees_it_blink_and_the_people_see_whether_it_looks() {
+        for sign in ALL {
+            let at = |ms: u64| sign.is_lit_to_be_found(Duration::from_millis(ms));
+            let drawn: String = (0..80)
+                .map(|tick| if at(tick * 50) { '#' } else { '.' })
+                .collect();
+            let (longest_dark, longest_lit) = (
+                drawn.split('#').map(str::len).max().unwrap_or(0) * 50,
+                drawn.split('.').map(str::len).max().unwrap_or(0) * 50,
+            );
+            match sign {
+                Sign::Starting | Sign::Streaming | Sign::NoBroker => {
+                    assert!(longest_dark == 100 && longest_lit == 300, "{sign:?} {drawn}")
+                }
+                Sign::Paused | Sign::NoCamera => {
+                    assert!(longest_dark == 300 && longest_lit == 100, "{sign:?} {drawn}")
+                }
+            }
+            assert_ne!(drawn, self::drawn(sign));
         }
     }
 

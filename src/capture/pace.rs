@@ -1,11 +1,10 @@
 //! The capture thread: reads a source at its pace and fills the mailbox; opens it again when it was lost.
 
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::mailbox::Verdict;
 use super::{Frame, Image, Mailbox, Next, Source, SourceError, SourceSettings};
-use crate::progress::{Progress, Stage};
+use crate::progress::{PausedBy, Progress, Stage};
 
 /// A source that was open for this long is opened again after a short wait.
 const STEADY: Duration = Duration::from_secs(10);
@@ -36,8 +35,8 @@ pub(crate) struct Pace {
 pub(crate) enum CaptureEvent {
     /// Frames come, and can be looked at. (Told again and again.)
     Streaming,
-    /// The source is closed until a privacy pause is over.
-    Paused,
+    /// The source is closed until a privacy pause is over. (Told again and again.)
+    Paused(PausedBy),
     /// The source is lost, or one picture of it.
     Trouble(SourceError),
     /// Broken frames were dropped: how many since the run began, and why the last one is broken.
@@ -73,8 +72,7 @@ pub(crate) fn capture_loop(
     let mut wait = first_wait;
     let result = loop {
         if progress.is_paused() {
-            tell(CaptureEvent::Paused);
-            player.sit_out_the_pause();
+            player.sit_out_the_pause(&mut tell);
         }
         let began = Instant::now();
         // What was opened is closed again before anybody waits.
@@ -187,11 +185,18 @@ impl Player<'_> {
     }
 
     fn stopping(&self) -> bool {
-        self.progress.stop().load(Relaxed)
+        self.progress.ends()
     }
 
-    fn sit_out_the_pause(&mut self) {
+    fn sit_out_the_pause(&mut self, tell: &mut impl FnMut(CaptureEvent)) {
         while self.progress.is_paused() && !self.stopping() {
+            // Again and again: the button may take over what a command began.
+            tell(CaptureEvent::Paused(
+                match self.progress.is_paused_by(PausedBy::Button) {
+                    true => PausedBy::Button,
+                    false => PausedBy::Command,
+                },
+            ));
             self.sleep_until(Instant::now() + NAP);
         }
         self.catch_up();

@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering::Relaxed;
+
 use super::*;
 use crate::capture::Taken;
 use std::sync::Arc;

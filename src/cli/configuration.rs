@@ -1,16 +1,25 @@
 //! `affectd config`: the template, the configuration in effect, and the JSON Schemas.
 
-use affect_core::{health, report};
+use affect_core::{command, health, report};
 
-use super::{ConfigFiles, Failure, print};
+use super::{ConfigFiles, Exit, Failure, migrate, print};
 use crate::config;
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
     #[command(flatten)]
     what: What,
     #[command(flatten)]
     config: ConfigFiles,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Make files of an older form into what this affectd reads; comments stay.
+    Migrate(migrate::Arguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -19,7 +28,7 @@ struct What {
     /// Print a commented template with every key and its default.
     #[arg(long)]
     defaults: bool,
-    /// Print the configuration in effect, secrets hidden.
+    /// Print the configuration in effect, and where each value comes from; secrets hidden.
     #[arg(long)]
     effective: bool,
     /// Print the JSON Schema of the configuration or of a payload.
@@ -36,6 +45,7 @@ pub(super) enum SchemaOf {
     State,
     Status,
     Health,
+    Result,
 }
 
 impl SchemaOf {
@@ -47,17 +57,23 @@ impl SchemaOf {
             Self::State => schemars::schema_for!(report::CameraState).to_value(),
             Self::Status => schemars::schema_for!(report::Status).to_value(),
             Self::Health => schemars::schema_for!(health::Health).to_value(),
+            Self::Result => schemars::schema_for!(command::CommandResult).to_value(),
         }
     }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(Action::Migrate(arguments)) = &arguments.action {
+        return migrate::run(arguments);
+    }
     if let Some(of) = arguments.what.schema {
         print(format_args!("{:#}", of.schema()))?;
     } else if arguments.what.defaults {
         print(config::template().trim_end())?;
     } else {
-        print(arguments.config.load()?.effective_toml().trim_end())?;
+        let (config, origins) = config::load_with_origins(&arguments.config.files(), config::environment())
+            .map_err(|error| Failure::new(Exit::Config, error))?;
+        print(config.effective_toml_with(&origins).trim_end())?;
     }
     Ok(())
 }
@@ -76,6 +92,7 @@ mod tests {
             ("state", SchemaOf::State),
             ("status", SchemaOf::Status),
             ("health", SchemaOf::Health),
+            ("result", SchemaOf::Result),
         ];
         for (name, of) in all {
             let path = format!("{}/config/schema/{name}.json", env!("CARGO_MANIFEST_DIR"));

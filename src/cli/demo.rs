@@ -10,7 +10,7 @@ use affect_core::report::{Coarsening, ReportBody, WindowReport};
 use super::{Exit, Failure, print, start_log, stop_flag};
 use crate::capture::SourceSettings;
 use crate::config;
-use crate::daemon::{self, topic_base};
+use crate::daemon::{self, Control, topic_base};
 use crate::place;
 use crate::publish::broker;
 
@@ -59,7 +59,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     print("Ctrl-C ends it.\n")?;
     let stop = stop_flag()?;
     let counts = Mutex::new([0u32; 3]);
-    let done = daemon::run(&config, stop, |report| {
+    let control = Control { stop, reader: None };
+    let done = daemon::run(&config, &control, |report| {
         let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
         match report.body {
             ReportBody::Released(_) => counts[0] += 1,

@@ -24,8 +24,11 @@ mod columns;
 mod configuration;
 mod demo;
 mod doctor;
+mod homeassistant;
+mod migrate;
 mod model;
 mod replay;
+mod retire;
 mod run;
 mod try_delegate;
 
@@ -53,6 +56,10 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Print the configuration template, the configuration in effect, or a JSON Schema.
     Config(configuration::Arguments),
+    /// Print what Home Assistant is told of this device, or take it back.
+    Homeassistant(homeassistant::Arguments),
+    /// Take away what the broker keeps of a device that was renamed or is no more.
+    Retire(retire::Arguments),
     /// Time every stage on this machine.
     Bench(bench::Arguments),
     /// Show a model, check its file against its manifest and run its golden vectors.
@@ -71,14 +78,16 @@ struct ConfigFiles {
 }
 
 impl ConfigFiles {
+    /// The files, drop-ins aside.
+    fn files(&self) -> Vec<PathBuf> {
+        match self.config.is_empty() {
+            true => vec![PathBuf::from("/etc/affectd/affectd.toml")],
+            false => self.config.clone(),
+        }
+    }
+
     fn load(&self) -> Result<Config, Failure> {
-        let default = [PathBuf::from("/etc/affectd/affectd.toml")];
-        let files = if self.config.is_empty() {
-            &default[..]
-        } else {
-            &self.config[..]
-        };
-        config::load(files, config::environment()).map_err(|error| Failure::new(Exit::Config, error))
+        config::load(&self.files(), config::environment()).map_err(|error| Failure::new(Exit::Config, error))
     }
 }
 
@@ -171,6 +180,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => configuration::run(&arguments),
+        Command::Homeassistant(arguments) => homeassistant::run(&arguments),
+        Command::Retire(arguments) => retire::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Model(arguments) => model::run(&arguments),
         Command::TryDelegate(request) => try_delegate::run(&request),
@@ -224,7 +235,8 @@ fn print(line: impl Display) -> std::io::Result<()> {
 fn start_log(level: config::Level) {
     let for_journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let mut builder = env_logger::Builder::new();
-    builder.filter_level(level.into());
+    // What is let through is changed while the program runs (`log::set_max_level`).
+    builder.filter_level(log::LevelFilter::Trace);
     // The demo's broker logs every packet as a span.
     for chatty in ["rumqttd", "tracing"] {
         builder.filter_module(chatty, log::LevelFilter::Off);
@@ -238,6 +250,7 @@ fn start_log(level: config::Level) {
     });
     // A second start changes nothing, and is no error.
     let _ = builder.try_init();
+    log::set_max_level(level.into());
 }
 
 /// A flag that SIGTERM, SIGINT and SIGQUIT set. A second signal ends the program at once.

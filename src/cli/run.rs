@@ -1,11 +1,17 @@
 //! `affectd run`: the daemon.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use signal_hook::consts::SIGHUP;
 
 use super::{ConfigFiles, Exit, Failure, start_log, stop_flag};
 use crate::board::Notify;
-use crate::daemon::{self, DaemonError};
+use crate::config;
+use crate::daemon::{self, Control, DaemonError};
 use crate::memory;
+use crate::reload::Reader;
 use crate::setup::{self, SetupError};
 
 #[derive(Debug, clap::Args)]
@@ -21,7 +27,10 @@ impl From<DaemonError> for Failure {
             DaemonError::Setup(error) if matches!(**error, SetupError::Lost(_)) => Exit::Unavailable,
             DaemonError::Setup(_) | DaemonError::NoSource | DaemonError::Nameless(_) => Exit::Config,
             DaemonError::Source(_) => Exit::NoInput,
-            DaemonError::Thread(_) | DaemonError::Publisher(_) | DaemonError::Board => Exit::Software,
+            DaemonError::Thread(_)
+            | DaemonError::Publisher(_)
+            | DaemonError::Board
+            | DaemonError::Steward => Exit::Software,
         };
         Self::new(exit, error)
     }
@@ -54,7 +63,18 @@ fn run_daemon(arguments: &Arguments) -> Result<(), Failure> {
     memory::keep_from_swap(config.privacy.allow_swap, setup::runs_command(&config.camera))
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let stop = stop_flag()?;
-    let done = daemon::run(&config, stop, |_| {})?;
+    let asked = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGHUP, Arc::clone(&asked))?;
+    let files = arguments.config.clone();
+    let reader = Reader {
+        asked,
+        read: Box::new(move || config::load(&files.files(), config::environment())),
+    };
+    let control = Control {
+        stop,
+        reader: Some(reader),
+    };
+    let done = daemon::run(&config, &control, |_| {})?;
     log::info!(
         "Stopped: {} frames from the camera; {} windows acknowledged, {} dropped, {} refused, {} undelivered.",
         done.flow.captured,

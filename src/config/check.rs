@@ -5,6 +5,7 @@ mod value;
 use serde_json::Value as Json;
 
 use super::entry::{Entry, Table, Value};
+use super::migrate::what_became_of;
 use super::problem::Problems;
 use super::suggest::near;
 use super::variables::meant;
@@ -161,6 +162,9 @@ impl<'a> Check<'a> {
             .variable(&entry.key)
             .and_then(|name| meant(name, self.root));
         let note = match (near(key, keys(schema)), variable) {
+            _ if what_became_of(path, key).is_some() => {
+                what_became_of(path, key).unwrap_or_default().to_owned()
+            }
             (Some(meant), _) => format!("did you mean `{meant}`?"),
             (None, Some(meant)) => format!("did you mean {meant}?"),
             (None, None) => self.elsewhere(key, path).unwrap_or_else(|| {

@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::check::{Check, Kind, kind};
 use super::entry::{self, Entry, Table, Value};
+use super::origins::Origins;
 use super::problem::{ConfigErrors, Problems};
 use super::source::{self, ENV_PREFIX, Listed, Source, Span};
 use super::{Config, rules, schema, syntax, variables};
@@ -20,6 +21,17 @@ pub(crate) fn load(
     paths: &[PathBuf],
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<Config, ConfigErrors> {
+    load_with_origins(paths, env).map(|(config, _)| config)
+}
+
+/// The same, with where each value was written.
+///
+/// # Errors
+/// With every problem there is, not just the first.
+pub(crate) fn load_with_origins(
+    paths: &[PathBuf],
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<(Config, Origins), ConfigErrors> {
     let mut problems = Problems::new(Vec::new());
     let mut listed = source::with_drop_ins(paths).unwrap_or_else(|(folder, error)| {
         problems
@@ -42,9 +54,23 @@ pub(crate) fn load(
             listed.unread.extend(variables::unread(&name, &schema));
         }
     }
-    let mut config = config(problems)?;
+    let (mut config, origins) = config(problems)?;
     config.unread = listed.unread;
-    Ok(config)
+    Ok((config, origins))
+}
+
+/// The files that are read for these paths, drop-ins included.
+///
+/// # Errors
+/// A sentence that says why the drop-ins cannot be listed.
+pub(crate) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, String> {
+    let listed = source::with_drop_ins(paths);
+    listed.map(|listed| listed.files).map_err(|(folder, error)| {
+        format!(
+            "{}: the folder of drop-ins cannot be read: {error}.",
+            folder.display()
+        )
+    })
 }
 
 /// Reads the configuration from one text, which messages call `config`.
@@ -52,7 +78,7 @@ pub(crate) fn load(
 /// # Errors
 /// With every problem there is, not just the first.
 pub(crate) fn from_str(text: &str) -> Result<Config, ConfigErrors> {
-    config(Problems::new(vec![Source::file("config", text)]))
+    config(Problems::new(vec![Source::file("config", text)])).map(|(config, _)| config)
 }
 
 /// Reads one file into a source of its own.
@@ -91,7 +117,7 @@ fn read(path: &Path, problems: &mut Problems) {
     problems.sources[number].text = text;
 }
 
-fn config(mut problems: Problems) -> Result<Config, ConfigErrors> {
+fn config(mut problems: Problems) -> Result<(Config, Origins), ConfigErrors> {
     for source in &problems.sources {
         redact::remember_those_of(&source.text);
     }
@@ -121,7 +147,7 @@ fn config(mut problems: Problems) -> Result<Config, ConfigErrors> {
         Ok(mut config) if problems.is_empty() => {
             config.mqtt.password = passwords.mqtt;
             config.camera.password = passwords.camera;
-            return Ok(config);
+            return Ok((config, Origins::of(&merged, &problems.sources)));
         }
         // Never seen: the checks are made from the same types. Said all the same, rather than a panic.
         Err(error) if problems.is_empty() => {

@@ -3,6 +3,7 @@
 //! The types in [`tables`] are the only place where a key is written down; the rest is made from their JSON Schema:
 //!
 //! ```text
+//! (an old file ──> migrate ──> a file of today)
 //! tables ──> schema ──┬──> template            `affectd config --defaults`, config/affectd.toml
 //!                     ├──> effective           `affectd config --effective`
 //!                     └──> check
@@ -14,7 +15,9 @@ mod check;
 mod duration;
 mod entry;
 mod load;
+mod migrate;
 mod optional;
+mod origins;
 mod problem;
 mod rules;
 mod secret;
@@ -33,7 +36,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub(crate) use load::{from_str, load};
+pub(crate) use load::{files, from_str, load, load_with_origins};
+pub(crate) use migrate::{Migrated, migrate};
+pub(crate) use origins::Origins;
 pub(crate) use problem::ConfigErrors;
 pub(crate) use secret::Secret;
 pub(crate) use tables::{
@@ -118,7 +123,14 @@ impl Config {
     pub(crate) fn effective_toml(&self) -> String {
         // Plain data under text keys: there is nothing in it that could not become JSON.
         let values = serde_json::to_value(self).unwrap_or_default();
-        template::effective(&schema(), &values)
+        template::effective(&schema(), &values, None)
+    }
+
+    /// The same, and behind each value where it was written.
+    #[must_use]
+    pub(crate) fn effective_toml_with(&self, origins: &Origins) -> String {
+        let values = serde_json::to_value(self).unwrap_or_default();
+        template::effective(&schema(), &values, Some(origins))
     }
 
     /// SHA-256 of the values in effect, by which an auditor sees that they have changed. The password is not in it.

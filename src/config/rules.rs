@@ -65,7 +65,7 @@ fn version(table: &Table, problems: &mut Problems) {
             env!("CARGO_PKG_VERSION")
         )
     } else {
-        "there never was such a version".to_owned()
+        "`affectd config migrate` makes it one of today".to_owned()
     };
     let what = format!(
         "`config_version` is {}; this affectd reads {CONFIG_VERSION}",

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::check::{Kind, kind};
+use super::origins::Origins;
 use crate::redact;
 
 /// Width of the comments, in characters.
@@ -24,32 +25,40 @@ Begin with [deployment]: take away the # before its keys and fill them in. Witho
 pub(super) fn template(schema: &Json) -> String {
     let mut out = String::new();
     comment(&mut out, "#", PREFACE);
-    Printer { out, comments: true }.root(schema, None)
+    let (comments, origins) = (true, None);
+    Printer {
+        out,
+        comments,
+        origins,
+    }
+    .root(schema, None)
 }
 
-/// `values`, the whole configuration, without comments.
-pub(super) fn effective(schema: &Json, values: &Json) -> String {
+/// `values`, the whole configuration, without comments but where each was written, if that is to be said.
+pub(super) fn effective(schema: &Json, values: &Json, origins: Option<&Origins>) -> String {
     Printer {
         out: String::new(),
         comments: false,
+        origins,
     }
     .root(schema, Some(values))
 }
 
 /// Prints tables of a schema.
 #[derive(Debug)]
-struct Printer {
+struct Printer<'a> {
     out: String,
     comments: bool,
+    origins: Option<&'a Origins>,
 }
 
-impl Printer {
+impl Printer<'_> {
     /// Prints the whole file: single keys first, then the tables.
     fn root(mut self, schema: &Json, values: Option<&Json>) -> String {
         let (tables, keys): (Vec<_>, Vec<_>) =
             properties(schema).partition(|(_, inner)| kind(inner) == Kind::Table);
         for (name, inner) in keys {
-            self.key("", name, inner, values.and_then(|values| values.get(name)));
+            self.key_of("", name, inner, values.and_then(|values| values.get(name)));
         }
         for (name, inner) in tables {
             self.table(name, inner, values.and_then(|values| values.get(name)));
@@ -67,7 +76,7 @@ impl Printer {
         let (lists, keys): (Vec<_>, Vec<_>) =
             properties(schema).partition(|(_, inner)| is_list_of_tables(inner));
         for (name, inner) in keys {
-            self.key("", name, inner, values.and_then(|values| values.get(name)));
+            self.key_of(path, name, inner, values.and_then(|values| values.get(name)));
         }
         for (name, inner) in lists {
             let path = format!("{path}.{name}");
@@ -75,7 +84,8 @@ impl Printer {
                 None => self.list_example(&path, inner),
                 Some(values) => {
                     for element in values[name].as_array().into_iter().flatten() {
-                        line(&mut self.out, &format!("\n[[{path}]]"));
+                        let from = self.from(&path);
+                        line(&mut self.out, &format!("\n[[{path}]]{from}"));
                         for (name, inner) in properties(&inner["items"]) {
                             self.key("", name, inner, element.get(name));
                         }
@@ -83,6 +93,27 @@ impl Printer {
                 }
             }
         }
+    }
+
+    /// Prints a key of table `path`, and where its value was written.
+    fn key_of(&mut self, path: &str, name: &str, schema: &Json, value: Option<&Json>) {
+        self.key("", name, schema, value);
+        let path = match path {
+            "" => name.to_owned(),
+            path => format!("{path}.{name}"),
+        };
+        let from = self.from(&path);
+        if !from.is_empty() {
+            self.out.truncate(self.out.trim_end().len());
+            line(&mut self.out, &from);
+        }
+    }
+
+    /// Where a value was written, as a comment; empty if that is not to be said.
+    fn from(&self, path: &str) -> String {
+        self.origins.map_or_else(String::new, |origins| {
+            format!("  # {}", origins.place(path).unwrap_or("default"))
+        })
     }
 
     /// Prints an element of a list of tables as a comment.

@@ -25,6 +25,13 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             _ => {}
         }
     }
+    if !mqtt.commands.is_empty() && mqtt.username.is_none() {
+        all.push(
+            "[mqtt] commands are on, and affectd logs in without a user name: whoever reaches the broker may send them, \
+             unless its access rules forbid it (docs/operate/commands.md has some)"
+                .to_owned(),
+        );
+    }
     let arguments: Vec<String> = camera
         .command
         .iter()

@@ -38,10 +38,20 @@ enum End {
     Lost(String),
     /// The broker wants something else in our connect, which it gets at once.
     Again,
+    /// Another connection is wanted.
+    Changed(Settings),
 }
 
-/// Publishes until stopped.
-pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
+/// Publishes until stopped, by the first settings and then by those that follow them.
+pub(super) async fn publish_loop(first: Settings, shared: &Shared) {
+    let mut settings = first;
+    while let Some(changed) = publish_by(&settings, shared).await {
+        settings = changed;
+    }
+}
+
+/// Publishes until stopped, or until another connection is wanted: by which settings.
+async fn publish_by(settings: &Settings, shared: &Shared) -> Option<Settings> {
     let mut client = Client {
         settings,
         shared,
@@ -52,6 +62,8 @@ pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
         outage: None,
         limits: Limits::default(),
         suspect: None,
+        message_expiry: settings.message_expiry,
+        retry_max: settings.retry_max,
     };
     let mut wait = FIRST_WAIT;
     loop {
@@ -59,11 +71,13 @@ pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
         let end = tokio::select! {
             end = client.connection() => end,
             () = past_deadline(shared) => End::Stopped,
+            changed = changed_while_away(settings, shared) => End::Changed(changed),
         };
         shared.lock().end_connection();
         match end {
-            End::Stopped => return,
+            End::Stopped => return None,
             End::Again => continue,
+            End::Changed(changed) => return Some(changed),
             End::Lost(why) => client.complain(why),
         }
         if began.elapsed() > GOOD_CONNECTION {
@@ -71,9 +85,10 @@ pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
         }
         tokio::select! {
             () = tokio::time::sleep(jittered(wait)) => {}
-            () = past_deadline(shared) => return,
+            () = past_deadline(shared) => return None,
+            changed = changed_while_away(settings, shared) => return Some(changed),
         }
-        wait = (wait * 2).min(settings.retry_max);
+        wait = (wait * 2).min(client.retry_max);
     }
 }
 
@@ -96,6 +111,19 @@ async fn past_deadline(shared: &Shared) {
     }
 }
 
+/// Returns when there are other settings, and no connection stands that could be ended well.
+async fn changed_while_away(settings: &Settings, shared: &Shared) -> Settings {
+    loop {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let mut state = shared.lock();
+        if !state.connected
+            && let Some(changed) = state.change.take_if(|changed| changed != settings)
+        {
+            return changed;
+        }
+    }
+}
+
 /// What is remembered from connection to connection.
 struct Client<'a> {
     settings: &'a Settings,
@@ -113,6 +141,9 @@ struct Client<'a> {
     limits: Limits,
     /// The message with which the last connection was closed, and how often in a row.
     suspect: Option<(u64, u32)>,
+    /// What can change while a connection stands.
+    message_expiry: Duration,
+    retry_max: Duration,
 }
 
 impl Client<'_> {
@@ -145,7 +176,17 @@ impl Client<'_> {
         }
         self.tell_limits(&link.limits);
         let mut clock_known = system_clock_synced();
+        link.lay_on(&shared.desk);
         loop {
+            if let Some(changed) = self.look_for_change() {
+                return self.leave(link, changed).await;
+            }
+            if shared.desk.announces(Instant::now()) {
+                shared.lock().announce();
+            }
+            if let Err(lost) = link.listen(shared.desk.ear().topics()) {
+                return End::Lost(lost.explain(settings));
+            }
             if !clock_known && system_clock_synced() {
                 clock_known = true;
                 shared.lock().outbox.clock_is_known();
@@ -209,11 +250,8 @@ impl Client<'_> {
     /// Sends a message and settles what becomes of it.
     async fn send(&mut self, link: &mut Link<'_>, message: &Message) -> Result<(), Lost> {
         let clocks = Clocks::now();
-        let left = (message.kind != Kind::Retained).then(|| {
-            self.settings
-                .message_expiry
-                .saturating_sub(message.payload.age(&clocks))
-        });
+        let left = (message.kind != Kind::Retained)
+            .then(|| self.message_expiry.saturating_sub(message.payload.age(&clocks)));
         if left.is_some_and(|left| left.is_zero()) {
             self.shared.lock().outbox.expired(message);
             return Ok(());
@@ -276,6 +314,29 @@ impl Client<'_> {
         if times >= CLOSED_OVER || self.shared.lock().outbox.is_refused(message) {
             self.settle(message, &Notice::of(CLOSES), true);
         }
+    }
+
+    /// Other settings for which another connection is needed. The rest of a change is taken over.
+    fn look_for_change(&mut self) -> Option<Settings> {
+        let changed = self.shared.lock().change.take()?;
+        if !self.settings.is_connected_like(&changed) {
+            return Some(changed);
+        }
+        self.message_expiry = changed.message_expiry;
+        self.retry_max = changed.retry_max;
+        None
+    }
+
+    /// Ends the connection for another one. A broker that we leave is told that nobody is there any more.
+    async fn leave(&mut self, mut link: Link<'_>, changed: Settings) -> End {
+        if !self.settings.is_to_same_broker(&changed) {
+            let word = Status::Stopped.word().into();
+            let _ = link
+                .publish(&self.settings.status_topic(), word, Kind::Retained, None)
+                .await;
+        }
+        link.close().await;
+        End::Changed(changed)
     }
 
     /// Says the last word on the status topic, then disconnects, so that the last will does not come.

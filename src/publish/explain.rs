@@ -74,6 +74,17 @@ pub(super) fn closed_at_once(settings: &Settings) -> String {
     )
 }
 
+/// The broker does not let us listen to a topic.
+pub(super) fn may_not_listen(topic: &str, settings: &Settings) -> String {
+    let user = settings
+        .username
+        .as_ref()
+        .map_or_else(|| "anonymous clients".to_owned(), |name| format!("user `{name}`"));
+    format!(
+        "The MQTT broker does not let affectd listen to `{topic}`: let {user} read it in the broker's access rules, or take it out of the configuration ([mqtt] commands, homeassistant)."
+    )
+}
+
 /// The port is for TLS.
 pub(super) fn tls(settings: &Settings) -> String {
     format!(

@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::packets::{self, Limits, Notice, Outgoing, Reply, Will};
 use super::refusal::{NO_SUBSCRIBERS, SUCCESS, TOO_LARGE};
+use super::skip::{Skip, Start};
 use super::{Kind, Settings, explain};
+use crate::command::{Desk, Heard};
 
 /// How long the broker may take for an answer, once it has let us in.
 const ANSWER: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
@@ -32,7 +34,26 @@ pub(super) struct Link<'a> {
     /// How many such questions are not answered yet.
     questions: u32,
     last_id: u16,
+    /// Long messages from others.
+    skip: Skip,
+    /// What becomes of messages from others.
+    inbound: Inbound<'a>,
+    /// The topics that we listen to.
+    listening: Vec<String>,
+    /// Topics that we asked to listen to last, until the broker has answered.
+    asking: Option<(u16, Vec<String>)>,
 }
+
+/// What becomes of messages from others.
+pub(super) enum Inbound<'a> {
+    /// They are judged.
+    Desk(&'a Desk),
+    /// They are kept, up to a number.
+    Kept(Vec<Heard>),
+}
+
+/// So many messages from others are kept at most.
+const MOST_KEPT: usize = 10_000;
 
 /// Whether a message is taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,6 +112,10 @@ impl<'a> Link<'a> {
             asked: None,
             questions: 0,
             last_id: 0,
+            skip: Skip::default(),
+            inbound: Inbound::Kept(Vec::new()),
+            listening: Vec::new(),
+            asking: None,
         };
         match timeout(limit, link.shake_hands()).await {
             Ok(limits) => link.limits = limits?,
@@ -147,10 +172,7 @@ impl<'a> Link<'a> {
         left: Option<Duration>,
     ) -> Result<Answer, Lost> {
         let acknowledged = kind != Kind::Passing && self.limits.acknowledges;
-        let id = acknowledged.then(|| {
-            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-            self.last_id
-        });
+        let id = acknowledged.then(|| self.next_id());
         let message = Outgoing {
             topic: topic.to_owned(),
             payload,
@@ -193,6 +215,93 @@ impl<'a> Link<'a> {
         answer.await.unwrap_or(Err(Lost::Unanswered))
     }
 
+    /// Lays messages from others on `desk`.
+    pub(super) fn lay_on(&mut self, desk: &'a Desk) {
+        self.inbound = Inbound::Desk(desk);
+    }
+
+    /// Listens to these topics and to no others.
+    pub(super) fn listen(&mut self, topics: Vec<String>) -> Result<(), Lost> {
+        if topics == self.listening {
+            return Ok(());
+        }
+        let gone: Vec<String> = without(&self.listening, &topics);
+        let new: Vec<String> = without(&topics, &self.listening);
+        if !gone.is_empty() {
+            let id = self.next_id();
+            let packet = packets::unsubscribe(self.settings.protocol, id, &gone).map_err(Lost::Other)?;
+            self.say(&packet);
+        }
+        if !new.is_empty() {
+            let id = self.next_id();
+            let packet = packets::subscribe(self.settings.protocol, id, &new).map_err(Lost::Other)?;
+            self.say(&packet);
+            self.asking = Some((id, new));
+        }
+        self.listening = topics;
+        Ok(())
+    }
+
+    /// Asks whether the broker is there, and waits for the answer: it has read by then what we said before.
+    pub(super) async fn round_trip(&mut self) -> Result<(), Lost> {
+        self.ask()?;
+        let answered = timeout(ANSWER, async {
+            while self.questions > 0 {
+                self.hear().await?;
+            }
+            Ok(())
+        });
+        answered.await.unwrap_or(Err(Lost::Unanswered))
+    }
+
+    /// Messages from others that were kept.
+    pub(super) fn kept(&mut self) -> Vec<Heard> {
+        match &mut self.inbound {
+            Inbound::Kept(kept) => std::mem::take(kept),
+            Inbound::Desk(_) => Vec::new(),
+        }
+    }
+
+    fn next_id(&mut self) -> u16 {
+        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+        self.last_id
+    }
+
+    /// A message from others has come.
+    fn take_in(&mut self, heard: Heard, id: Option<u16>) -> Result<(), Lost> {
+        if let Some(id) = id {
+            let packet = packets::acknowledge(self.settings.protocol, id).map_err(Lost::Other)?;
+            self.say(&packet);
+        }
+        match &mut self.inbound {
+            Inbound::Desk(desk) => desk.hear(&heard, std::time::Instant::now()),
+            Inbound::Kept(kept) if kept.len() < MOST_KEPT => kept.push(heard),
+            Inbound::Kept(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The broker says which topics it lets us listen to.
+    fn may_listen(&mut self, id: u16, codes: &[u8]) {
+        let Some((_, topics)) = self.asking.take_if(|(asked, _)| *asked == id) else {
+            return;
+        };
+        for (topic, _) in topics.iter().zip(codes).filter(|(_, code)| **code >= 0x80) {
+            log::warn!("{}", explain::may_not_listen(topic, self.settings));
+        }
+    }
+
+    /// The next thing that was read whole, long messages from others aside.
+    fn read(&mut self) -> Result<Option<Reply>, Lost> {
+        match self.skip.look(&mut self.inbox) {
+            Start::Part => Ok(None),
+            Start::Long(reply) => Ok(Some(reply)),
+            Start::Readable => {
+                packets::read(self.settings.protocol, &mut self.inbox).map_err(|error| self.garbled(&error))
+            }
+        }
+    }
+
     /// Keeps the connection alive until it ends. May be dropped at any time.
     pub(super) async fn idle(&mut self) -> Lost {
         loop {
@@ -229,17 +338,24 @@ impl<'a> Link<'a> {
     async fn hear(&mut self) -> Result<Reply, Lost> {
         loop {
             self.flush().await?;
-            match packets::read(self.settings.protocol, &mut self.inbox) {
-                Ok(Some(Reply::Goodbye(notice))) => return Err(Lost::Goodbye(notice)),
-                Ok(Some(reply)) => {
+            match self.read()? {
+                Some(Reply::Goodbye(notice)) => return Err(Lost::Goodbye(notice)),
+                Some(Reply::Message { heard, id }) => {
+                    self.take_in(heard, id)?;
+                    continue;
+                }
+                Some(Reply::Listening { id, codes }) => {
+                    self.may_listen(id, &codes);
+                    continue;
+                }
+                Some(reply) => {
                     if reply == Reply::Pong {
                         self.questions = self.questions.saturating_sub(1);
                         self.asked.take_if(|_| self.questions == 0);
                     }
                     return Ok(reply);
                 }
-                Ok(None) => {}
-                Err(error) => return Err(self.garbled(&error)),
+                None => {}
             }
             let due = self
                 .asked
@@ -309,4 +425,12 @@ impl<'a> Link<'a> {
             self.settings.port
         ))
     }
+}
+
+/// Those of `all` that are not among `others`.
+fn without(all: &[String], others: &[String]) -> Vec<String> {
+    all.iter()
+        .filter(|topic| !others.contains(topic))
+        .cloned()
+        .collect()
 }

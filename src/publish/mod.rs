@@ -12,10 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use affect_core::command::CommandResult;
 use affect_core::report::{CameraState, Status, WindowReport};
 use tokio::sync::Notify;
 
 use crate::clock::Clocks;
+use crate::command::{Desk, Ear};
 use crate::config::{Protocol, Secret};
 use crate::progress::Progress;
 
@@ -23,18 +25,21 @@ pub(crate) mod broker;
 mod client;
 mod dial;
 mod explain;
+mod keeper;
 mod link;
 mod outbox;
 mod packets;
 mod probe;
 mod refusal;
+mod skip;
 mod spool;
 
+pub(crate) use keeper::{kept, remove};
 use outbox::Outbox;
 pub(crate) use probe::probe;
 
 /// Where and how to publish.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -53,11 +58,30 @@ pub(crate) struct Settings {
     pub(crate) retry_max: Duration,
     /// The age at which a window is worth nothing: it is dropped from the queue then, and by the broker (MQTT 5).
     pub(crate) message_expiry: Duration,
+    /// What is listened to.
+    pub(crate) ear: Ear,
 }
 
 impl Settings {
     fn status_topic(&self) -> String {
         format!("{}/status", self.base)
+    }
+
+    /// Whether a connection that was made by these settings does for the others.
+    fn is_connected_like(&self, other: &Self) -> bool {
+        let connection = |settings: &Self| Self {
+            queue: 0,
+            retry_max: Duration::ZERO,
+            message_expiry: Duration::ZERO,
+            ear: Ear::default(),
+            ..settings.clone()
+        };
+        connection(self) == connection(other)
+    }
+
+    /// Whether the others lead to the same broker.
+    fn is_to_same_broker(&self, other: &Self) -> bool {
+        (&self.host, self.port) == (&other.host, other.port)
     }
 }
 
@@ -75,6 +99,18 @@ pub(crate) struct Summary {
     pub(crate) refused: u64,
     /// Windows that were still waiting at the end.
     pub(crate) undelivered: u64,
+}
+
+impl Summary {
+    /// Together with what became of those of the next run.
+    pub(crate) fn and(self, next: Self) -> Self {
+        Self {
+            acknowledged: self.acknowledged + next.acknowledged,
+            dropped: self.dropped + next.dropped,
+            refused: self.refused + next.refused,
+            undelivered: self.undelivered + next.undelivered,
+        }
+    }
 }
 
 /// What publishing looks like at one moment.
@@ -174,6 +210,8 @@ enum Kind {
     Window,
     /// Worth nothing later. QoS 0.
     Passing,
+    /// An answer to a command. QoS 1, but not kept for long.
+    Answer,
 }
 
 /// What the daemon and the publishing thread share.
@@ -182,6 +220,8 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes the publishing thread.
     changed: Notify,
+    /// Where messages from others are laid.
+    desk: Arc<Desk>,
     /// Where the thread tells that it comes round.
     progress: Arc<Progress>,
 }
@@ -197,6 +237,10 @@ struct State {
     deadline: Option<Instant>,
     /// The last word on the status topic, once stopping.
     farewell: Option<Status>,
+    /// Where and how to publish from now on.
+    change: Option<Settings>,
+    /// The topic of the discovery.
+    discovery: Option<String>,
 }
 
 impl Shared {
@@ -221,6 +265,13 @@ impl State {
     fn begin_connection(&mut self) {
         self.outbox.begin_connection();
         self.connected = true;
+    }
+
+    /// The discovery goes out once more.
+    fn announce(&mut self) {
+        if let Some(topic) = &self.discovery {
+            self.outbox.send_again(topic);
+        }
     }
 
     fn end_connection(&mut self) {
@@ -255,8 +306,9 @@ impl Publisher {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        Self::spawn(base, outbox, progress, move |shared| {
-            runtime.block_on(client::publish_loop(&settings, shared));
+        let desk = Arc::new(Desk::new(settings.ear.clone()));
+        Self::spawn(base, outbox, desk, progress, move |shared| {
+            runtime.block_on(client::publish_loop(settings, shared));
         })
     }
 
@@ -264,6 +316,7 @@ impl Publisher {
     fn spawn(
         base: String,
         outbox: Outbox,
+        desk: Arc<Desk>,
         progress: Arc<Progress>,
         publish: impl FnOnce(&Shared) + Send + 'static,
     ) -> std::io::Result<Self> {
@@ -274,8 +327,11 @@ impl Publisher {
                 asked: None,
                 deadline: None,
                 farewell: None,
+                change: None,
+                discovery: None,
             }),
             changed: Notify::new(),
+            desk,
             progress,
         });
         let theirs = Arc::clone(&shared);
@@ -315,6 +371,54 @@ impl Publisher {
         if state.connected {
             state.outbox.pass(topic, Payload::Bytes(payload));
         }
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// Where commands are laid.
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.shared.desk
+    }
+
+    /// Publishes what became of a command.
+    pub(crate) fn answer(&self, result: &CommandResult) {
+        let topic = format!("{}/cmd/{}/result", self.base, result.command.name());
+        let Ok(payload) = serde_json::to_vec(result) else {
+            return;
+        };
+        self.shared.lock().outbox.answer(topic, Payload::Bytes(payload));
+        self.shared.changed.notify_one();
+    }
+
+    /// Publishes what there is to know of the device, retained, in place of what was said at the start.
+    pub(crate) fn info(&self, payload: Vec<u8>) {
+        let topic = format!("{}/info", self.base);
+        self.shared.lock().outbox.retain(topic, Payload::Bytes(payload));
+        self.shared.changed.notify_one();
+    }
+
+    /// Publishes Home Assistant's discovery, retained, and again whenever that has started anew. `None`: no longer; what the
+    /// broker has of it stays.
+    pub(crate) fn discovery(&self, message: Option<(String, Vec<u8>)>) {
+        let mut state = self.shared.lock();
+        let before = std::mem::take(&mut state.discovery);
+        if let Some((topic, payload)) = message {
+            state.discovery = Some(topic.clone());
+            state.outbox.retain(topic, Payload::Bytes(payload));
+        } else if let Some(topic) = before {
+            state.outbox.forget(&topic);
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// Publishes by other settings from now on: at once where the connection can stay, else over a new one. What waits is
+    /// kept, and goes out there. The topics stay the same.
+    pub(crate) fn change(&self, settings: Settings) {
+        self.shared.desk.listen(settings.ear.clone());
+        let mut state = self.shared.lock();
+        state.outbox.resize(settings.queue, settings.retry_max);
+        state.change = Some(settings);
         drop(state);
         self.shared.changed.notify_one();
     }

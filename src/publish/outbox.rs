@@ -1,6 +1,6 @@
 //! What there is to publish, and what became of it: the part of publishing that knows no network and no clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::refusal::{Treatment, treatment};
@@ -13,6 +13,8 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const TRIES: u32 = 10;
 /// How long a retained message rests over which the broker ends the connection: each try costs one.
 const REST: Duration = Duration::from_secs(600);
+/// So many answers to commands wait at most; there are never more commands at once.
+const MOST_ANSWERS: usize = 8;
 
 /// Everything that is to be published.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Outbox {
     retained: BTreeMap<String, Retained>,
     /// The newest health, if it was not sent yet.
     passing: Option<Message>,
+    /// Answers to commands, oldest first.
+    answers: VecDeque<Message>,
     spool: Spool,
     /// Topics that the broker refuses for now.
     pauses: BTreeMap<String, Pause>,
@@ -58,6 +62,7 @@ impl Outbox {
         Self {
             retained: BTreeMap::new(),
             passing: None,
+            answers: VecDeque::new(),
             spool: Spool::new(most_windows),
             pauses: BTreeMap::new(),
             told: BTreeSet::new(),
@@ -84,6 +89,33 @@ impl Outbox {
 
     pub(super) fn pass(&mut self, topic: String, payload: Payload) {
         self.passing = Some(self.message(topic, payload, Kind::Passing));
+    }
+
+    /// An answer to a command. It waits for a connection: a command may have ended the last one.
+    pub(super) fn answer(&mut self, topic: String, payload: Payload) {
+        let message = self.message(topic, payload, Kind::Answer);
+        self.answers.push_back(message);
+        if self.answers.len() > MOST_ANSWERS {
+            self.answers.pop_front();
+        }
+    }
+
+    /// A retained message goes out once more on this connection.
+    pub(super) fn send_again(&mut self, topic: &str) {
+        if let Some(retained) = self.retained.get_mut(topic) {
+            retained.done = false;
+        }
+    }
+
+    /// A retained message goes out no more.
+    pub(super) fn forget(&mut self, topic: &str) {
+        self.retained.remove(topic);
+    }
+
+    /// From now on for up to so many windows, and with another longest wait.
+    pub(super) fn resize(&mut self, most_windows: usize, longest_wait: Duration) {
+        self.spool.resize(most_windows);
+        self.longest_wait = longest_wait;
     }
 
     /// A new connection: retained messages go out again, since the broker may have lost them.
@@ -127,6 +159,9 @@ impl Outbox {
                 version: message.version,
             });
         }
+        if let Some(message) = self.answers.front().filter(|message| wanted(&message.topic)) {
+            return Some(message.clone());
+        }
         if let Some(message) = self.passing.as_ref().filter(|message| wanted(&message.topic)) {
             return Some(message.clone());
         }
@@ -140,7 +175,7 @@ impl Outbox {
     pub(super) fn expired(&mut self, message: &Message) {
         match message.kind {
             Kind::Window => self.spool.expire(),
-            Kind::Retained | Kind::Passing => self.done(message),
+            Kind::Retained | Kind::Passing | Kind::Answer => self.done(message),
         }
     }
 
@@ -148,7 +183,7 @@ impl Outbox {
     pub(super) fn taken(&mut self, message: &Message) -> bool {
         match message.kind {
             Kind::Window => self.spool.acknowledge(),
-            Kind::Retained | Kind::Passing => self.done(message),
+            Kind::Retained | Kind::Passing | Kind::Answer => self.done(message),
         }
         let was_refused = self.pauses.remove(&message.topic).is_some();
         if was_refused {
@@ -167,6 +202,8 @@ impl Outbox {
         match (treatment, message.kind) {
             (Treatment::SetAside, Kind::Window) => self.spool.set_aside(),
             (Treatment::SetAside, Kind::Retained | Kind::Passing) => self.done(message),
+            // Whoever asked has gone by the time that the broker takes it.
+            (_, Kind::Answer) => self.done(message),
             (Treatment::Wait | Treatment::Retry, _) => self.spool.put_back(),
         }
         // The next window may well be taken; but not at the price of the connection each time.
@@ -202,6 +239,7 @@ impl Outbox {
 
     fn done(&mut self, message: &Message) {
         self.passing.take_if(|passing| passing.version == message.version);
+        self.answers.retain(|answer| answer.version != message.version);
         if let Some(retained) = self.retained.get_mut(&message.topic)
             // It may have changed while it was on its way.
             && retained.version == message.version

@@ -7,6 +7,7 @@ use mqtt311::mqttbytes::v4;
 
 use super::Settings;
 use super::refusal::{BAD_CLIENT_ID, BAD_PASSWORD, NOT_AUTHORISED, OTHER_VERSION, SUCCESS, UNAVAILABLE};
+use crate::command::Heard;
 use crate::config::Protocol;
 
 /// Seconds that the broker waits before it publishes the last will, so that a short break of the network does
@@ -24,6 +25,10 @@ pub(super) enum Reply {
     Refused(Notice),
     /// It has had message `id`; the notice says whether it takes it.
     Acknowledged { id: u16, notice: Notice },
+    /// Somebody's message on a topic that we listen to; to be acknowledged by its `id`, if it has one.
+    Message { heard: Heard, id: Option<u16> },
+    /// It has had our wish to listen `id`: a code for each topic, of which 0x80 and more are refusals.
+    Listening { id: u16, codes: Vec<u8> },
     /// It is there.
     Pong,
     /// It ends the connection.
@@ -219,6 +224,52 @@ pub(super) fn publish(protocol: Protocol, message: &Outgoing) -> Result<BytesMut
     }
 }
 
+/// Asks to hear what others write to `topics`, with the flag by which kept messages are told.
+pub(super) fn subscribe(protocol: Protocol, id: u16, topics: &[String]) -> Result<BytesMut, String> {
+    match protocol {
+        Protocol::V5 => {
+            let filters = topics.iter().map(|topic| v5::SubscribeFilter {
+                preserve_retain: true,
+                ..v5::SubscribeFilter::new(topic, qos5(true))
+            });
+            let mut packet = v5::Subscribe::new_many(filters, None);
+            packet.pkid = id;
+            write5(&v5::Packet::Subscribe(packet))
+        }
+        Protocol::V311 => {
+            let filters = topics
+                .iter()
+                .map(|topic| v4::SubscribeFilter::new(topic.clone(), qos311(true)));
+            let mut packet = v4::Subscribe::new_many(filters);
+            packet.pkid = id;
+            write311(&v4::Packet::Subscribe(packet))
+        }
+    }
+}
+
+/// Asks not to hear it any more.
+pub(super) fn unsubscribe(protocol: Protocol, id: u16, topics: &[String]) -> Result<BytesMut, String> {
+    match protocol {
+        Protocol::V5 => write5(&v5::Packet::Unsubscribe(v5::Unsubscribe {
+            pkid: id,
+            filters: topics.to_vec(),
+            properties: None,
+        })),
+        Protocol::V311 => write311(&v4::Packet::Unsubscribe(v4::Unsubscribe {
+            pkid: id,
+            topics: topics.to_vec(),
+        })),
+    }
+}
+
+/// Says that somebody's message `id` has come.
+pub(super) fn acknowledge(protocol: Protocol, id: u16) -> Result<BytesMut, String> {
+    match protocol {
+        Protocol::V5 => write5(&v5::Packet::PubAck(v5::PubAck::new(id, None))),
+        Protocol::V311 => write311(&v4::Packet::PubAck(v4::PubAck { pkid: id })),
+    }
+}
+
 pub(super) fn ping(protocol: Protocol) -> Result<BytesMut, String> {
     match protocol {
         Protocol::V5 => write5(&v5::Packet::PingReq),
@@ -283,6 +334,19 @@ fn read5(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {
                 server: None,
             },
         },
+        Packet::Publish(message) => incoming(&message.topic, &message.payload, message.retain, message.pkid),
+        Packet::SubAck(ack) => Reply::Listening {
+            id: ack.pkid,
+            codes: ack
+                .return_codes
+                .iter()
+                .map(|code| match code {
+                    v5::SubscribeReasonCode::Success(_) => SUCCESS,
+                    v5::SubscribeReasonCode::NotAuthorized => NOT_AUTHORISED,
+                    _ => 0x80,
+                })
+                .collect(),
+        },
         Packet::PingResp => Reply::Pong,
         Packet::Disconnect(goodbye) => Reply::Goodbye(Notice {
             code: goodbye.reason_code as u8,
@@ -317,9 +381,32 @@ fn read311(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {
             id: ack.pkid,
             notice: Notice::default(),
         },
+        Packet::Publish(message) => incoming(&message.topic, &message.payload, message.retain, message.pkid),
+        Packet::SubAck(ack) => Reply::Listening {
+            id: ack.pkid,
+            codes: ack
+                .return_codes
+                .iter()
+                .map(|code| match code {
+                    v4::SubscribeReasonCode::Success(_) => SUCCESS,
+                    v4::SubscribeReasonCode::Failure => 0x80,
+                })
+                .collect(),
+        },
         Packet::PingResp => Reply::Pong,
         _ => Reply::Other,
     }))
+}
+
+fn incoming(topic: &[u8], payload: &[u8], retained: bool, id: u16) -> Reply {
+    Reply::Message {
+        heard: Heard {
+            topic: String::from_utf8_lossy(topic).into_owned(),
+            payload: Some(payload.to_vec()),
+            retained,
+        },
+        id: (id != 0).then_some(id),
+    }
 }
 
 /// The codes by which a broker of 3.1.1 refuses a connection.

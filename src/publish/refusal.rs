@@ -95,6 +95,7 @@ pub(super) fn sentence(
         .as_ref()
         .map_or_else(String::new, |words| format!(": {words}"));
     let fate = match (treatment, message.kind) {
+        (_, Kind::Answer) => "This answer to a command is dropped; the rest goes on.",
         (Treatment::Wait, _) => "What belongs to it waits and is tried again; the rest goes on.",
         (Treatment::Retry, _) => "It is tried again a few times and then set aside; the rest goes on.",
         (Treatment::SetAside, Kind::Window) => "It is set aside and counted as refused; the rest goes on.",
@@ -106,6 +107,11 @@ pub(super) fn sentence(
         .as_ref()
         .map_or_else(|| "anonymous clients".to_owned(), |name| format!("user `{name}`"));
     let remedy = match notice.code {
+        NOT_AUTHORISED if !topic.starts_with(base) => {
+            format!(
+                " Let {user} write to it in the broker's access rules, or set [mqtt] homeassistant = false."
+            )
+        }
         NOT_AUTHORISED => format!(" Let {user} write to `{base}/#` in the broker's access rules."),
         QUOTA => " Free or raise the broker's quota.".to_owned(),
         TOPIC_INVALID => " Change [mqtt] base or [deployment] site to what the broker allows.".to_owned(),

@@ -32,6 +32,11 @@ impl Spool {
         }
     }
 
+    /// From now on for up to so many windows; if there are more, the oldest go when the next comes.
+    pub(super) fn resize(&mut self, most: usize) {
+        self.most = most.max(1);
+    }
+
     /// Adds a window. If there is no room, the oldest that is not on its way goes, and is counted.
     pub(super) fn push(&mut self, message: Message) {
         let on_their_way = usize::from(self.in_flight);

@@ -29,6 +29,7 @@ fn settings(port: u16) -> Settings {
         queue: 10,
         retry_max: Duration::from_secs(1),
         message_expiry: Duration::from_secs(3600),
+        ear: Ear::default(),
     }
 }
 
@@ -610,8 +611,14 @@ fn what_the_broker_keeps_with_dates_from_before_the_clock_was_known_goes_out_aga
 fn publisher(publish: impl FnOnce(&Shared) + Send + 'static) -> (Publisher, Arc<Progress>) {
     let progress = Arc::new(Progress::new(Arc::default()));
     let outbox = Outbox::new(1, Duration::from_secs(1));
-    let publisher =
-        Publisher::spawn("base".to_owned(), outbox, Arc::clone(&progress), publish).expect("a thread");
+    let publisher = Publisher::spawn(
+        "base".to_owned(),
+        outbox,
+        Arc::new(Desk::new(Ear::default())),
+        Arc::clone(&progress),
+        publish,
+    )
+    .expect("a thread");
     (publisher, progress)
 }
 

@@ -200,6 +200,8 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool, context: impl Fn(
 /// The daemon on a configuration.
 pub struct Daemon {
     pub process: Process,
+    /// Its configuration's file; beside it is its state.
+    pub config: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -217,8 +219,14 @@ impl Daemon {
         );
         Self {
             process,
+            config: path,
             _folder: folder,
         }
+    }
+
+    /// Writes another configuration; nobody is told.
+    pub fn configure(&self, config: &str) {
+        std::fs::write(&self.config, config).unwrap();
     }
 }
 
@@ -314,6 +322,28 @@ impl Mosquitto {
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// Sends a message by mosquitto's own client; `more` are its arguments.
+pub fn send(port: u16, topic: &str, payload: &[u8], more: &[&str]) {
+    let mut client = Command::new("mosquitto_pub")
+        .args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+            "-q",
+            "1",
+            "-t",
+            topic,
+            "-s",
+        ])
+        .args(more)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("mosquitto_pub is missing: run `make setup`");
+    std::io::Write::write_all(&mut client.stdin.take().unwrap(), payload).unwrap();
+    assert!(client.wait().unwrap().success(), "{topic}");
 }
 
 /// A message as the subscriber saw it.

@@ -196,9 +196,14 @@ impl Gate {
         self.min_group
     }
 
-    /// A report went out before this run began, so nothing may be said before `until`.
+    /// Nobody knows who was in the last report, or is to know when the next one comes: nothing may be said before `until`, nor
+    /// before what was said earlier.
     pub fn keep_silent(&mut self, until: Duration) {
         if self.origin == Origin::Live && self.holds(Rule::Silence) {
+            let until = match self.last {
+                Last::Lost { until: before } => before.max(until),
+                Last::None | Last::Followed { .. } => until,
+            };
             self.last = Last::Lost { until };
         }
     }

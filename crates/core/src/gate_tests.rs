@@ -383,6 +383,20 @@ fn after_a_gap_nothing_is_said_for_ten_minutes_whoever_is_there() {
 }
 
 #[test]
+fn a_silence_is_not_shortened_by_another() {
+    for untils in [[100, 40], [40, 100]] {
+        let mut room = Room::new();
+        for until in untils {
+            room.gate.keep_silent(Duration::from_secs(until));
+            room.gate.interrupt();
+        }
+        let verdicts = room.shows(150, |_| mixed(0..6).iter().map(|(n, e)| face(*n, *e)).collect());
+        let first = verdicts.iter().position(|v| matches!(v, Verdict::Released(_)));
+        assert_eq!(first, Some(6), "the window that ends at 105 s");
+    }
+}
+
+#[test]
 fn before_the_first_report_there_is_nothing_to_subtract() {
     let mut room = Room::new();
     room.shows(5, |_| mixed(0..6).iter().map(|(n, e)| face(*n, *e)).collect());

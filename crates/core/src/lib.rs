@@ -11,6 +11,7 @@
 
 pub mod attendance;
 pub mod attributes;
+pub mod command;
 pub mod descriptor;
 pub mod detection;
 pub mod expression;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use affect_core::command::CommandWord;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +69,22 @@ pub(crate) struct Mqtt {
     #[serde(with = "duration::text")]
     #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "720h"))]
     pub(crate) message_expiry: Duration,
+    /// Commands that are obeyed, from whoever may write to `<base>/<site>/<device>/cmd/…` at the broker. Empty: none, and
+    /// nothing is listened to.
+    #[schemars(
+        length(max = 4),
+        extend("x-form" = "a list of texts, such as [\"pause\", \"resume\", \"reload\", \"identify\"]")
+    )]
+    pub(crate) commands: Vec<CommandWord>,
+    /// Whether Home Assistant is told what is published here, so that the device appears there by itself (MQTT device
+    /// discovery).
+    pub(crate) homeassistant: bool,
+    /// First level of Home Assistant's discovery topics.
+    #[schemars(
+        regex(pattern = "^[A-Za-z0-9_-]{1,64}$"),
+        extend("x-form" = "1 to 64 of the characters A-Z, a-z, 0-9, - and _")
+    )]
+    pub(crate) homeassistant_prefix: String,
 }
 
 impl Default for Mqtt {
@@ -85,6 +102,9 @@ impl Default for Mqtt {
             queue: 1000,
             retry_max: Duration::from_secs(60),
             message_expiry: Duration::from_secs(24 * 3600),
+            commands: Vec::new(),
+            homeassistant: false,
+            homeassistant_prefix: "homeassistant".to_owned(),
         }
     }
 }

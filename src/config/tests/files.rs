@@ -59,6 +59,37 @@ fn what_comes_later_wins_key_by_key() {
 }
 
 #[test]
+fn the_effective_configuration_says_where_each_value_was_written() {
+    let folder = folder(&[
+        (
+            "a.toml",
+            &format!(
+                "{START}[mqtt]\nhost = \"a\"\nport = 1\n[[camera.mask]]\nname = \"till\"\nkind = \"staff\"\npolygon = [[0.0, 0.0], [0.5, 0.0], [0.5, 0.5]]\n"
+            ),
+        ),
+        ("conf.d/10-x.toml", "[mqtt]\n\nport = 2\n"),
+    ]);
+    let env = [("AFFECTD__MQTT__QUEUE".to_owned(), "7".to_owned())];
+    let (config, origins) =
+        load_with_origins(&[folder.path().join("a.toml")], env.into_iter()).expect("accepted");
+    let text = config.effective_toml_with(&origins);
+    let text = text.replace(&format!("{}/", folder.path().display()), "");
+    for line in [
+        "config_version = 1  # a.toml:1",
+        "site = \"museum-north\"  # a.toml:3",
+        "host = \"a\"  # a.toml:8",
+        "port = 2  # conf.d/10-x.toml:3",
+        "queue = 7  # AFFECTD__MQTT__QUEUE (environment)",
+        "keep_alive = \"30s\"  # default",
+        "[[camera.mask]]  # a.toml:10",
+        "commands = []  # default",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+    }
+    assert_eq!(from_str(&text).expect("still a configuration"), config);
+}
+
+#[test]
 fn what_lies_beside_the_drop_ins_and_is_not_read_is_told() {
     let folder = folder(&[
         ("a.toml", START),
