@@ -62,7 +62,7 @@ def check(what, holds, seen=""):
     failed += not holds
 
 
-def wait(what, look, patience=90):
+def wait(what, look, patience=180):
     """Waits until `look` gives something, and gives it."""
     began = time.monotonic()
     last = None
@@ -120,8 +120,9 @@ class HomeAssistant:
         found = {}
         for state in call("/api/states", token=self.token):
             name = state["entity_id"].split(".", 1)[1]
-            if name.startswith("hall_door_"):
-                found[name.removeprefix("hall_door_")] = state
+            # The area comes first, then the device.
+            if "hall_door_" in name:
+                found[name.split("hall_door_", 1)[1]] = state
         return found
 
     def value(self, name):
@@ -204,7 +205,7 @@ def main(folder):
     # Numbers, and windows without: unknown, never 0.
     seen = {}
     began = time.monotonic()
-    while time.monotonic() - began < 90 and not {"numbers", "suppressed", "held"} <= seen.keys():
+    while time.monotonic() - began < 150 and not {"numbers", "suppressed", "held"} <= seen.keys():
         now = home.states()
         kind = now["report"]["state"]
         mood = now["mood"]["state"]
