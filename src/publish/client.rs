@@ -39,7 +39,7 @@ enum End {
     /// The broker wants something else in our connect, which it gets at once.
     Again,
     /// Another connection is wanted.
-    Changed(Settings),
+    Changed(Box<Settings>),
 }
 
 /// Publishes until stopped, by the first settings and then by those that follow them.
@@ -71,13 +71,13 @@ async fn publish_by(settings: &Settings, shared: &Shared) -> Option<Settings> {
         let end = tokio::select! {
             end = client.connection() => end,
             () = past_deadline(shared) => End::Stopped,
-            changed = changed_while_away(settings, shared) => End::Changed(changed),
+            changed = changed_while_away(settings, shared) => End::Changed(Box::new(changed)),
         };
         shared.lock().end_connection();
         match end {
             End::Stopped => return None,
             End::Again => continue,
-            End::Changed(changed) => return Some(changed),
+            End::Changed(changed) => return Some(*changed),
             End::Lost(why) => client.complain(why),
         }
         if began.elapsed() > GOOD_CONNECTION {
@@ -336,7 +336,7 @@ impl Client<'_> {
                 .await;
         }
         link.close().await;
-        End::Changed(changed)
+        End::Changed(Box::new(changed))
     }
 
     /// Says the last word on the status topic, then disconnects, so that the last will does not come.
