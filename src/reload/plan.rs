@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn every_key_belongs_to_one_room() {
         assert_eq!(plan(|_| {}).changed, [""; 0]);
-        let table: [(&str, Room, fn(&mut Config)); 14] = [
+        type Change = fn(&mut Config);
+        let table: [(&str, Room, Change); 14] = [
             ("log.level", Room::Live, |c| {
                 c.log.level = crate::config::Level::Debug
             }),
