@@ -76,7 +76,7 @@ test-swap-guest: $(LIB)
 	tests/swap-guest.sh
 
 # A real Home Assistant beside a real broker reads what the daemon says; its entities are read back through its API, and docs/operate/home-assistant.png
-# is its page. Needs root, 3 GB, and about 4 minutes; the first time 3 more to install it into target/homeassistant. See docs/operate/home-assistant.md.
+# is its page. Needs root, 3 GB and up to ten minutes; the first time five more to install it into target/homeassistant. See docs/operate/home-assistant.md.
 test-ha: $(LIB)
 	cargo build
 	tests/homeassistant/setup.sh
