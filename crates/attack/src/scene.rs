@@ -172,10 +172,15 @@ impl<'a> Scene<'a> {
 
     /// The window's end.
     pub(crate) fn close(&mut self) {
+        self.stops(FRAMES);
+    }
+
+    /// The window ends after so many frames, because the daemon stops.
+    pub(crate) fn stops(&mut self, frames: usize) {
         let span = Span {
             start: self.at,
-            end: self.at + WINDOW,
-            partial: false,
+            end: self.at + WINDOW * frames as u32 / FRAMES as u32,
+            partial: frames < FRAMES,
             aligned: true,
         };
         self.at = span.end;
@@ -188,8 +193,8 @@ impl<'a> Scene<'a> {
     }
 
     /// The daemon starts anew, with the same or another configuration, and knows when it last reported.
-    pub(crate) fn restarts(&mut self, without: Option<Rule>) {
-        let fresh = Scene::new(self.gate.min_group(), without, self.moods, self.random);
+    pub(crate) fn restarts(&mut self, min_group: u32, without: Option<Rule>) {
+        let fresh = Scene::new(min_group, without, self.moods, self.random);
         let mut gate = fresh.gate;
         if self.said.iter().any(|said| matches!(said, Verdict::Released(_))) {
             gate.keep_silent(self.at + SILENCE);
