@@ -18,7 +18,15 @@ use crate::learner::{Success, learn};
 const PEOPLE: usize = 6;
 const FPS: usize = 3;
 const WINDOW: usize = 6 * FPS;
-const CONFIGURATION: &str = "config_version = 1\n[window]\nlength = \"6s\"\n";
+const CONFIGURATION: &str = r#"config_version = 1
+[deployment]
+site = "attack"
+place = "other"
+purpose = "The attack on the privacy gate"
+controller = "whoever runs it"
+[window]
+length = "6s"
+"#;
 /// The picture of faces has so many rows and columns.
 const GRID: u32 = 5;
 const FRAME: (u32, u32) = (640, 480);
@@ -170,7 +178,7 @@ impl Replay {
         let mut shown = Vec::new();
         for tile in 0..self.tiles.len() {
             let people: Vec<_> = (0..PEOPLE).map(|seat| (tile, place(seat))).collect();
-            let windows = self.replay(&[self.frame(&people)], false)?;
+            let windows = self.replay(&vec![self.frame(&people); 4], false)?;
             let alike = windows
                 .first()
                 .and_then(|window| window["emotion"]["at_least"].as_object());
@@ -194,7 +202,6 @@ impl Replay {
         let mut group = shown.to_vec();
         group.shuffle(random);
         group.truncate(PEOPLE);
-        // Every second victim smiles or every third …: expressions are drawn first, or most would be alike.
         let phases: Vec<f32> = (0..PEOPLE).map(|_| random.random_range(0.0..6.0)).collect();
         let windows = 5;
         let frames: Vec<RgbImage> = (0..windows * WINDOW)
@@ -206,7 +213,8 @@ impl Replay {
             "{} windows instead of {windows}",
             told.len()
         );
-        let after = told[2..windows]
+        // In the third window the victim is still seen, or not yet for long.
+        let after = told[3..windows]
             .iter()
             .find(|window| window["people"].is_object());
         let halves =

@@ -148,12 +148,18 @@ impl<'a> Scene<'a> {
 
     /// A window in which these people are there.
     pub(crate) fn window(&mut self, present: &[(usize, Presence)]) {
-        self.frames(0..FRAMES, present);
+        let is_still = present.iter().all(|(_, presence)| *presence == Presence::Whole);
+        // Where nobody comes or goes, every third frame says the same.
+        self.show((0..FRAMES).step_by(if is_still { 3 } else { 1 }), present);
         self.close();
     }
 
     /// Frames of the open window.
     pub(crate) fn frames(&mut self, frames: std::ops::Range<usize>, present: &[(usize, Presence)]) {
+        self.show(frames, present);
+    }
+
+    fn show(&mut self, frames: impl Iterator<Item = usize>, present: &[(usize, Presence)]) {
         for frame in frames {
             let faces = present
                 .iter()
