@@ -18,9 +18,10 @@ test: setup lint deny
 	@echo "make test: all passed"
 
 # A trained attacker against the privacy gate: each rule off in turn, the claim, its limits, and what the gate costs. Hours on
-# two cores: see docs/attack.md. ATTACK=rules, claims, limits or utility runs one of them.
-ATTACK ?= rules claims limits utility
-attack:
+# two cores: see docs/attack.md. ATTACK=rules, claims, limits, utility or replay (the whole program) runs one of them.
+ATTACK ?= rules claims limits utility replay
+attack: $(LIB) $(STAMPS)/build-packages
+	cargo build --release
 	cargo build --package affect-attack --profile train
 	for part in $(ATTACK); do echo; echo "affect-attack $$part"; ./target/train/affect-attack $$part $(ARGS) || exit 1; done
 
