@@ -15,10 +15,13 @@ use fake_broker::{ACCEPTED, Answer, FakeBroker, Published, Told, Will};
 #[path = "../../tests/common/fake_broker.rs"]
 mod fake_broker;
 
-fn settings(port: u16) -> Settings {
+pub(super) fn settings(port: u16) -> Settings {
     Settings {
         host: "127.0.0.1".to_owned(),
         port,
+        by_url: false,
+        websocket: None,
+        tls: None,
         username: Some("door".to_owned()),
         password: Some(Secret::new("hunter2")),
         password_file: Some("/etc/affectd/secret".into()),

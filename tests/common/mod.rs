@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub mod certificates;
 pub mod memory;
 
 /// How long anything may take before a test gives up.
