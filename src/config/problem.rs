@@ -62,7 +62,7 @@ impl fmt::Display for Problem {
 }
 
 /// What is wrong with a configuration, in the order of files and lines. `Display` shows it all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ConfigErrors {
     list: Vec<Problem>,
     /// Whether there were more than [`MOST`].

@@ -459,7 +459,7 @@ fn why(answer: &'static [u8], protocol: Protocol) -> String {
         protocol,
         ..settings(broker.port)
     };
-    probe(&settings).expect_err("not let in").to_string()
+    probe(&settings, false).expect_err("not let in").to_string()
 }
 
 #[test]
@@ -527,13 +527,13 @@ fn without_an_answer_it_is_said_what_may_be_there() {
         .local_addr()
         .unwrap()
         .port();
-    let why = probe(&settings(free)).expect_err("nobody there").to_string();
+    let why = probe(&settings(free), false).expect_err("nobody there").to_string();
     assert!(why.contains("nothing listens on 127.0.0.1"), "{why}");
     // It closes at once.
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || listener.incoming().for_each(drop));
-    let why = probe(&settings(port)).expect_err("closed").to_string();
+    let why = probe(&settings(port), false).expect_err("closed").to_string();
     assert!(why.contains("may be for TLS or WebSocket"), "{why}");
     // It closes what is not TLS.
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -547,14 +547,14 @@ fn without_an_answer_it_is_said_what_may_be_there() {
             }
         }
     });
-    let why = probe(&settings(port)).expect_err("closed").to_string();
-    assert!(why.contains("speaks TLS") && why.contains("1883"), "{why}");
+    let why = probe(&settings(port), false).expect_err("closed").to_string();
+    assert!(why.contains("speaks TLS") && why.contains("write url = \"mqtts://127.0.0.1:"), "{why}");
     // No such name.
     let unknown = Settings {
         host: "no-such-host.invalid".to_owned(),
         ..settings(1)
     };
-    let why = probe(&unknown).expect_err("no such name").to_string();
+    let why = probe(&unknown, false).expect_err("no such name").to_string();
     assert!(why.contains("`no-such-host.invalid`"), "{why}");
 }
 
