@@ -247,7 +247,8 @@ fn excerpt(source: &Source, span: &Span) -> (String, usize, usize) {
     let (mut start, mut end) = (to_column(span.bytes.start), to_column(span.bytes.end));
 
     let skip = text.chars().take_while(|c| c.is_whitespace()).count().min(start);
-    let skip = if start - skip > SHOWN / 2 {
+    let is_long = text.chars().count() - skip > SHOWN;
+    let skip = if is_long && start - skip > SHOWN / 2 {
         start - SHOWN / 2
     } else {
         skip

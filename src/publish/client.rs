@@ -341,8 +341,14 @@ mod tests {
     fn devices_do_not_come_back_all_at_once() {
         let wait = Duration::from_secs(60);
         let waits: Vec<Duration> = (0..200).map(|_| jittered(wait)).collect();
-        assert!(waits.iter().all(|one| *one >= wait * 3 / 4 && *one <= wait), "{waits:?}");
+        assert!(
+            waits.iter().all(|one| *one >= wait * 3 / 4 && *one <= wait),
+            "{waits:?}"
+        );
         let (least, most) = (waits.iter().min(), waits.iter().max());
-        assert!(most.zip(least).is_some_and(|(most, least)| *most - *least > Duration::from_secs(10)));
+        assert!(
+            most.zip(least)
+                .is_some_and(|(most, least)| *most - *least > Duration::from_secs(10))
+        );
     }
 }

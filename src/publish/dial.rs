@@ -180,13 +180,15 @@ impl Dialer {
     /// Why there is no WebSocket.
     async fn no_websocket(&mut self, refusal: Refusal, settings: &Settings) -> String {
         let tls = settings.tls.as_ref();
-        match refusal {
-            Refusal::Words(words) => words,
-            Refusal::Io(error) => tls
-                .and_then(|files| tls::in_words(&error, &settings.host, files))
-                .unwrap_or_else(|| explain::no_web(settings)),
-            Refusal::NoWeb if tls.is_none() && self.speaks_tls(settings).await => explain::tls(settings),
-            Refusal::NoWeb => explain::no_web(settings),
+        let words = match refusal {
+            Refusal::Words(words) => Some(words),
+            Refusal::Io(error) => tls.and_then(|files| tls::in_words(&error, &settings.host, files)),
+            Refusal::NoWeb => None,
+        };
+        match words {
+            Some(words) => words,
+            None if tls.is_none() && self.speaks_tls(settings).await => explain::tls(settings),
+            None => explain::no_web(settings),
         }
     }
 

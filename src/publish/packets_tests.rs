@@ -109,11 +109,20 @@ fn a_message_has_its_expiry_and_its_content_type_and_the_will_its_delay() {
     assert!(has(&json, b"\x02\x00\x00\x0e\x10"), "an hour");
     assert!(has(&json, b"\x03\x00\x10application/json"));
     let word = publish(Protocol::V5, &message(b"online", None)).expect("a packet");
-    assert!(!has(&word, b"application/json") && !has(&word, b"\x02\x00"), "{word:?}");
+    assert!(
+        !has(&word, b"application/json") && !has(&word, b"\x02\x00"),
+        "{word:?}"
+    );
     let settings = super::super::tests::settings(1883);
     let hello = connect(&settings, Some(Will::LADDER[0])).expect("a packet");
-    assert!(has(&hello, b"\x18\x00\x00\x00\x05"), "the will waits five seconds");
-    assert!(has(&hello, b"\x11\x00\x00\x00\x0a"), "and the session lives longer");
+    assert!(
+        has(&hello, b"\x18\x00\x00\x00\x05"),
+        "the will waits five seconds"
+    );
+    assert!(
+        has(&hello, b"\x11\x00\x00\x00\x0a"),
+        "and the session lives longer"
+    );
     assert!(has(&hello, b"affectd/test/unit/status") && has(&hello, b"offline"));
     let old = publish(Protocol::V311, &message(b"{}", Some(3600))).expect("a packet");
     assert_eq!(old[..], *b"\x32\x07\x00\x01t\x00\x01{}");

@@ -492,7 +492,7 @@ fn each_way_of_not_being_let_in_says_what_to_do() {
         ),
         (b"\x20\x03\0\x9d\0", &["does not say which"]),
         (b"\x20\x0e\0\x87\x0b\x1f\0\x08call\n+49", &["it says: call +49"]),
-        (b"\x15\x03\x03\0\x02\x02\x28", &["TLS", "1883"]),
+        (b"\x15\x03\x03\0\x02\x02\x28", &["TLS", "write url = \"mqtts://"]),
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
             &["web server", "WebSocket", "1883"],
@@ -527,7 +527,9 @@ fn without_an_answer_it_is_said_what_may_be_there() {
         .local_addr()
         .unwrap()
         .port();
-    let why = probe(&settings(free), false).expect_err("nobody there").to_string();
+    let why = probe(&settings(free), false)
+        .expect_err("nobody there")
+        .to_string();
     assert!(why.contains("nothing listens on 127.0.0.1"), "{why}");
     // It closes at once.
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -548,7 +550,10 @@ fn without_an_answer_it_is_said_what_may_be_there() {
         }
     });
     let why = probe(&settings(port), false).expect_err("closed").to_string();
-    assert!(why.contains("speaks TLS") && why.contains("write url = \"mqtts://127.0.0.1:"), "{why}");
+    assert!(
+        why.contains("speaks TLS") && why.contains("write url = \"mqtts://127.0.0.1:"),
+        "{why}"
+    );
     // No such name.
     let unknown = Settings {
         host: "no-such-host.invalid".to_owned(),

@@ -103,12 +103,9 @@ fn files(table: &Table, problems: &mut Problems, tls: &Tls, address: &BrokerAddr
             (given, missing, entry::get(table, &["mqtt", "tls", key]))
         {
             let what = format!("`{key}` is given, but `{other}` is not");
-            problems.add(
-                &entry.span,
-                "mqtt.tls",
-                what,
-                "a broker takes the two only together",
-            );
+            let note =
+                format!("a broker takes the two only together: give the file of the {other} as `{other}`");
+            problems.add(&entry.span, "mqtt.tls", what, note);
             return;
         }
     }

@@ -26,7 +26,7 @@ pub(crate) struct Mqtt {
     /// Host name or address of the broker, if there is no `url`.
     #[schemars(
         regex(pattern = r"^[A-Za-z0-9._:-]{1,253}$"),
-        extend("x-form" = "a host name or an address, without mqtt:// and without the port")
+        extend("x-form" = "a host name or an address, without mqtt:// and without the port; a whole address goes into `url`")
     )]
     pub(crate) host: String,
     /// TCP port of the broker, if there is no `url`.
