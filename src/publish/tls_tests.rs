@@ -252,12 +252,20 @@ fn each_way_is_found_and_each_fault_has_its_sentence() {
         (
             "MQTT at a port for WebSocket",
             without_tls(&to(p_ws)),
-            &["may be for TLS or WebSocket"],
+            &[
+                "web server answers",
+                "write url = \"ws://localhost:",
+                "mostly 1883",
+            ],
         ),
         (
             "MQTT at a port for WebSocket over TLS",
             to(p_wss),
-            &["may be for WebSocket", "wss://"],
+            &[
+                "web server answers",
+                "write url = \"wss://localhost:",
+                "mostly 8883",
+            ],
         ),
         (
             "WebSocket at a port for MQTT",

@@ -43,6 +43,13 @@ pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// What a command said to people, its folded lines made whole.
+pub fn said(output: &Output) -> String {
+    format!("{}{}", stdout(output), stderr(output))
+        .replace("\n        ", " ")
+        .replace("\n    ", " ")
+}
+
 /// What a replay gave: exit code, reports, and what was said. Every line on standard output is a report, and nothing else
 /// is there.
 pub fn replayed(output: &Output) -> (Option<i32>, Vec<Value>, String) {
