@@ -12,11 +12,7 @@ use crate::clock::{for_people, system_clock_synced};
 /// What TLS says of a connection that failed; `None` if it is not about TLS.
 pub(crate) fn in_words(error: &io::Error, host: &str, files: &Files) -> Option<String> {
     let error = tls(error)?;
-    let now = Now {
-        time: SystemTime::now(),
-        synced: system_clock_synced(),
-    };
-    Some(words(error, host, files, &now))
+    Some(words(error, host, files, system_clock_synced()))
 }
 
 /// Whether it is TLS that failed, and not the connection under it.
@@ -28,15 +24,10 @@ fn tls(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// What this device believes of the time.
-struct Now {
-    time: SystemTime,
-    synced: bool,
-}
-
-fn words(error: &Error, host: &str, files: &Files, now: &Now) -> String {
+/// `clock_set`: whether this device knows what time it is.
+fn words(error: &Error, host: &str, files: &Files, clock_set: bool) -> String {
     match error {
-        Error::InvalidCertificate(error) => certificate(error, host, files, now),
+        Error::InvalidCertificate(error) => certificate(error, host, files, clock_set),
         Error::AlertReceived(alert) => refused(*alert, files),
         Error::PeerIncompatible(why) => format!(
             "it speaks no TLS that is safe ({why:?}): affectd takes TLS 1.2 and 1.3; switch one of them on at the broker"
@@ -47,14 +38,14 @@ fn words(error: &Error, host: &str, files: &Files, now: &Now) -> String {
 }
 
 /// The broker's certificate is not what it should be.
-fn certificate(error: &CertificateError, host: &str, files: &Files, now: &Now) -> String {
+fn certificate(error: &CertificateError, host: &str, files: &Files, clock_set: bool) -> String {
     use CertificateError as E;
     let name = files.server_name.as_deref().unwrap_or(host);
     match error {
-        E::NotValidYetContext { not_before, .. } => not_yet(Some(time(*not_before)), now),
-        E::NotValidYet => not_yet(None, now),
-        E::ExpiredContext { not_after, .. } => over(Some(time(*not_after)), now),
-        E::Expired => over(None, now),
+        E::NotValidYetContext { not_before, .. } => not_yet(Some(time(*not_before)), clock_set),
+        E::NotValidYet => not_yet(None, clock_set),
+        E::ExpiredContext { not_after, .. } => over(Some(time(*not_after)), clock_set),
+        E::Expired => over(None, clock_set),
         E::UnknownIssuer => match &files.ca {
             Some(ca) => format!(
                 "its certificate is not signed by a CA in [mqtt.tls] ca ({}): give the CA that signed it, as PEM; if that one is in it, the broker does not send the certificates between the two: append them to its own",
@@ -81,24 +72,23 @@ fn certificate(error: &CertificateError, host: &str, files: &Files, now: &Now) -
     }
 }
 
-fn not_yet(begin: Option<SystemTime>, now: &Now) -> String {
+// Without the time that it is now: what is said once per cause would be said at every attempt.
+fn not_yet(begin: Option<SystemTime>, clock_set: bool) -> String {
     let begin = begin.map_or_else(|| "later".to_owned(), for_people);
-    let time = for_people(now.time);
-    match now.synced {
+    match clock_set {
         false => format!(
-            "its certificate is valid from {begin} on, and this device's clock, which nobody has set yet, says {time}: affectd gets in when the clock is set (by the network's time; `timedatectl` tells)"
+            "its certificate is valid from {begin} on, and by this device's clock, which nobody has set yet, that has not come: affectd gets in when the clock is set (by the network's time; `timedatectl` tells)"
         ),
         true => format!(
-            "its certificate is valid from {begin} on, and it is {time} now: look at the clock of whoever made the certificate, and make it anew"
+            "its certificate is valid from {begin} on, which has not come: look at the clock of whoever made the certificate, and make it anew"
         ),
     }
 }
 
-fn over(end: Option<SystemTime>, now: &Now) -> String {
+fn over(end: Option<SystemTime>, clock_set: bool) -> String {
     let end = end.map_or_else(|| "in the past".to_owned(), for_people);
-    let time = for_people(now.time);
-    let mut text = format!("its certificate ended {end}, and it is {time} now: renew it at the broker");
-    if !now.synced {
+    let mut text = format!("its certificate ended {end}: renew it at the broker");
+    if !clock_set {
         text += "; or this device's clock, which nobody has set yet, is wrong (`timedatectl` tells)";
     }
     text
