@@ -26,6 +26,7 @@ pub mod release;
 pub mod report;
 pub mod sampling;
 pub mod statistics;
+mod stay;
 pub mod surroundings;
 pub mod tracker;
 pub mod window;
