@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test attack test-systemd test-swap test-swap-guest cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
+.PHONY: demo test attack test-systemd test-swap test-swap-guest test-brokers cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB) $(STAMPS)/build-packages
@@ -75,6 +75,11 @@ test-swap: $(LIB)
 test-swap-guest: $(LIB)
 	cargo build
 	tests/swap-guest.sh
+
+# RabbitMQ and NATS over TLS, killed and started again while the daemon publishes. Needs root; installs them into target/brokers.
+test-brokers: $(LIB)
+	cargo build
+	tests/brokers.sh
 
 # Binaries for aarch64 and armv7 in target/arm. See cross/README.md.
 cross:

@@ -10,7 +10,7 @@ use affect_core::report::{ReportBody, Status, WindowReport};
 use crate::board::{Board, Notify, PinError, Sysfs, View};
 use crate::camera_state::CameraStates;
 use crate::capture::{Pace, SourceError};
-use crate::config::Config;
+use crate::config::{BrokerAddress, Config};
 use crate::delegate::Probation;
 use crate::identity::Nameless;
 use crate::last_report::LastReport;
@@ -194,9 +194,13 @@ impl Drop for Sets<'_> {
 /// Where and how to publish.
 pub(crate) fn settings(config: &Config) -> Settings {
     let mqtt = &config.mqtt;
+    let address = BrokerAddress::of(mqtt);
     Settings {
-        host: mqtt.host.clone(),
-        port: mqtt.port,
+        host: address.host,
+        port: address.port,
+        by_url: mqtt.url.is_some(),
+        websocket: address.websocket,
+        tls: address.tls.then(|| (&mqtt.tls).into()),
         username: mqtt.username.clone(),
         password: mqtt.password.clone(),
         password_file: mqtt.password_file.clone(),

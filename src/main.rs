@@ -11,6 +11,7 @@ mod cli;
 mod clock;
 mod config;
 mod count;
+mod credential;
 mod daemon;
 mod delegate;
 mod golden;
@@ -27,6 +28,7 @@ mod publish;
 mod redact;
 mod room;
 mod setup;
+mod tls;
 mod vision;
 
 fn main() -> ExitCode {

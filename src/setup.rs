@@ -15,7 +15,7 @@ use affect_core::report::{
 };
 use affect_core::sampling::SamplingSettings;
 use affect_core::tracker::{TURNED_AWAY, TrackSettings};
-use affect_tflite::Runtime;
+use affect_tflite::{Options, Runtime};
 
 use crate::capture::v4l2::{CameraSettings, Wish};
 use crate::capture::{
@@ -91,6 +91,30 @@ impl Setup {
     /// Whether a network runs on the Edge TPU.
     pub(crate) fn is_on_edge_tpu(&self) -> bool {
         self.detector.is_on_edge_tpu() || self.expression.is_on_edge_tpu()
+    }
+
+    /// The library.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Both models, with how they are run.
+    pub(crate) fn models(&self, config: &Config) -> [(&LoadedModel, Options); 2] {
+        [
+            (
+                &self.detector.model,
+                self.detector.options(config.detector.threads),
+            ),
+            (
+                &self.expression.model,
+                self.expression.options(config.model.threads),
+            ),
+        ]
+    }
+
+    /// The side of the detector's input, in pixels.
+    pub(crate) fn detector_input(&self) -> usize {
+        self.detector.model.manifest.input.width
     }
 
     /// The part that looks at frames.

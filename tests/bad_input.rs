@@ -280,7 +280,7 @@ password = "secret"
     std::fs::write(&path, text).unwrap();
     for command in ["check", "run"] {
         let output = affectd_output(&[command, "-c", path.to_str().unwrap()]);
-        let said = stderr(&output);
+        let said = common::said(&output);
         assert_eq!(output.status.code(), Some(78), "{said}");
         let lines = [3, 4, 5, 6, 8, 10, 12, 14, 15, 16];
         for line in lines {
@@ -303,7 +303,11 @@ fn a_workplace_needs_a_declared_basis() {
     std::fs::write(&path, &config).unwrap();
     let output = affectd_output(&["check", "-c", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(78));
-    assert!(stderr(&output).contains("5(1)(f)"), "{}", stderr(&output));
+    assert!(
+        common::said(&output).contains("5(1)(f)"),
+        "{}",
+        common::said(&output)
+    );
     std::fs::write(
         &path,
         config.replace(

@@ -67,7 +67,11 @@ fn the_template_is_the_committed_one_and_asks_to_be_filled_in() {
     assert_eq!(stdout(&output), std::fs::read_to_string(&committed).unwrap());
     let output = affectd_output(&["check", "-c", committed.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(78));
-    assert!(stderr(&output).contains("[deployment]"), "{}", stderr(&output));
+    assert!(
+        common::said(&output).contains("[deployment]"),
+        "{}",
+        common::said(&output)
+    );
 }
 
 #[test]

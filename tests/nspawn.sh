@@ -126,6 +126,21 @@ ready() {
     echo "\"$(property StatusText)\""
 }
 password() { within 10 grep -q '/status online' "$work/messages" && echo "the broker let it in by LoadCredential"; }
+# With the daemon beside it, which keeps its user and its folder.
+checked() {
+    local said pid; pid=$(property MainPID)
+    said=$(inside affectd check --service -c /etc/affectd/affectd.toml 2>&1) || { echo "$said"; return 1; }
+    said=$(sed -z 's/\n        / /g' <<<"$said")
+    grep -o 'tried as the service: .*' <<<"$said"
+    grep -q '^ok      broker: .* lets us in' <<<"$said" && grep -q 'user [0-9]\{5\}.* affectd.mqtt-password' <<<"$said" || { echo "$said"; return 1; }
+    # Root looks into what the service cannot, and says so where the password is not in the store.
+    mv "$root/etc/credstore/affectd.mqtt-password" "$root/etc/credstore/kept"
+    said=$(inside affectd check --service -c /etc/affectd/affectd.toml 2>&1) && { echo "a credential that is not there is not missed"; return 1; }
+    mv "$root/etc/credstore/kept" "$root/etc/credstore/affectd.mqtt-password"
+    said=$(sed -z 's/\n    */ /g' <<<"$said")
+    grep -q 'systemd hands the service no such credential' <<<"$said" || { echo "$said"; return 1; }
+    is MainPID "$pid" || { echo "the daemon was disturbed"; return 1; }
+}
 confined() {
     local pid; pid=$(outer_pid)
     local uid core swap nonewprivs
@@ -214,6 +229,7 @@ within 60 inside systemctl is-system-running --quiet || within 5 inside systemct
     { tail -20 "$work/console" >&2; echo "nspawn: the container does not boot" >&2; exit 1; }
 scenario "starts and is READY after a first frame" ready
 scenario "password as a systemd credential" password
+scenario "affectd check --service" checked
 scenario "confined" confined
 scenario "a command reaches what presets need" presets
 scenario "kill -9" killed

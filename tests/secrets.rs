@@ -183,7 +183,7 @@ fn a_password_in_a_commands_arguments_is_seen_nowhere_else() {
     // A line that is wrong is shown, but for the secret in it; and the carets still stand where it is wrong.
     let wrong = camera_config(1, &command.replace("\"-f\"", "f"));
     std::fs::write(&path, wrong).unwrap();
-    let said = stderr(&affectd_output(&["check", "-c", file]));
+    let said = stdout(&affectd_output(&["check", "-c", file]));
     assert_nothing_of(&["hunter2"], &said, "an excerpt");
     let lines: Vec<&str> = said.lines().collect();
     let carets = lines

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use affect_core::health::{BoardHealth, Drops, FrameHealth, HEALTH_SCHEMA, Health, SpoolHealth};
+use affect_core::health::{
+    BoardHealth, CertificateHealth, CertificateOf, Drops, FrameHealth, HEALTH_SCHEMA, Health, SpoolHealth,
+};
 use affect_core::report::CameraStateWord;
 
 use crate::audit::Audit;
@@ -18,6 +20,7 @@ use crate::delegate::Probation;
 use crate::identity::Names;
 use crate::progress::{Progress, Stage};
 use crate::publish::Publisher;
+use crate::tls::{Expiry, Whose};
 
 mod button;
 mod heat;
@@ -284,6 +287,7 @@ impl Board {
             },
             latency: progress.latency.buckets(),
             board: board_health(&self.heat),
+            certificates: certificates(&view.publisher.certificates()),
             spool: SpoolHealth {
                 waiting: outlook.waiting,
                 dropped: outlook.dropped,
@@ -296,6 +300,21 @@ impl Board {
             Err(error) => log::error!("The health cannot be written as JSON: {error}"),
         }
     }
+}
+
+/// When certificates end, as it is published.
+fn certificates(expiries: &[Expiry]) -> Vec<CertificateHealth> {
+    let now = SystemTime::now();
+    let one = |expiry: &Expiry| CertificateHealth {
+        of: match expiry.whose {
+            Whose::Broker => CertificateOf::Broker,
+            Whose::Client => CertificateOf::Client,
+            Whose::Ca => CertificateOf::Ca,
+        },
+        expires: rfc3339(expiry.end),
+        expires_soon: expiry.is_soon(now),
+    };
+    expiries.iter().map(one).collect()
 }
 
 /// Heat and power as they are published.

@@ -71,14 +71,20 @@ struct ConfigFiles {
 }
 
 impl ConfigFiles {
+    /// The files that were given, or the usual one.
+    fn files(&self) -> Vec<PathBuf> {
+        match self.config.as_slice() {
+            [] => vec![PathBuf::from("/etc/affectd/affectd.toml")],
+            given => given.to_vec(),
+        }
+    }
+
+    fn read(&self) -> Result<Config, config::ConfigErrors> {
+        config::load(&self.files(), config::environment())
+    }
+
     fn load(&self) -> Result<Config, Failure> {
-        let default = [PathBuf::from("/etc/affectd/affectd.toml")];
-        let files = if self.config.is_empty() {
-            &default[..]
-        } else {
-            &self.config[..]
-        };
-        config::load(files, config::environment()).map_err(|error| Failure::new(Exit::Config, error))
+        self.read().map_err(|error| Failure::new(Exit::Config, error))
     }
 }
 
@@ -107,6 +113,22 @@ enum Exit {
     Software = 70,
     Io = 74,
     Config = 78,
+}
+
+impl Exit {
+    /// The meaning of the exit status of another affectd.
+    fn of(code: i32) -> Option<Self> {
+        let all = [
+            Self::Usage,
+            Self::Data,
+            Self::NoInput,
+            Self::Unavailable,
+            Self::Software,
+            Self::Io,
+            Self::Config,
+        ];
+        all.into_iter().find(|exit| *exit as i32 == code)
+    }
 }
 
 /// Why a command ended early.

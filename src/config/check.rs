@@ -12,12 +12,18 @@ use super::variables::meant;
 pub(super) use value::{Kind, kind};
 
 /// Keys that people expect and that are deliberately not there: table, key, what to do instead.
-const ABSENT_ON_PURPOSE: [(&str, &str, &str); 2] = [
+const ABSENT_ON_PURPOSE: [(&str, &str, &str); 5] = [
     ("mqtt", "password", INTO_A_FILE),
     ("camera", "password", INTO_A_FILE),
+    ("mqtt.tls", "insecure", NEVER_UNVERIFIED),
+    ("mqtt.tls", "skip_verify", NEVER_UNVERIFIED),
+    ("mqtt.tls", "verify", NEVER_UNVERIFIED),
 ];
 /// Where a password belongs.
 const INTO_A_FILE: &str = "write it into a file of its own and give the file as `password_file`";
+
+/// What to do in place of taking any certificate.
+const NEVER_UNVERIFIED: &str = "certificates are always verified: give the CA that signed the broker's as `ca`, or a self-signed certificate itself, and its name as `server_name` if it is another";
 
 /// Checks trees against one schema.
 #[derive(Debug)]
@@ -45,8 +51,8 @@ impl<'a> Check<'a> {
             let schema = &self.root["properties"][key];
             if schema["properties"].is_object() {
                 let keys = listed(required_keys(schema));
-                self.problems.add_whole(
-                    0,
+                self.problems.add_missing(
+                    key,
                     format!("table [{key}] is missing"),
                     format!("it needs {keys}: {}", why(schema)),
                 );
@@ -54,7 +60,7 @@ impl<'a> Check<'a> {
                 let note = schema.get("const").map_or_else(String::new, |version| {
                     format!("write `{key} = {version}` as the first line")
                 });
-                self.problems.add_whole(0, format!("`{key}` is missing"), note);
+                self.problems.add_missing("", format!("`{key}` is missing"), note);
             }
         }
         for (key, entry) in table {

@@ -10,6 +10,7 @@
 //!                         problem <── whatever any of them finds
 //! ```
 
+mod broker;
 mod check;
 mod duration;
 mod entry;
@@ -33,6 +34,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub(crate) use broker::BrokerAddress;
 pub(crate) use load::{from_str, load};
 pub(crate) use problem::ConfigErrors;
 pub(crate) use secret::Secret;

@@ -1,5 +1,6 @@
 //! Rules that tie several values together, or that need more than the schema can say.
 
+mod broker;
 mod camera;
 
 use std::path::{Path, PathBuf};
@@ -41,7 +42,7 @@ pub(super) fn check(table: &Table, problems: &mut Problems) -> Passwords {
     pace(table, problems);
     budget(table, problems);
     delegate(table, problems);
-    host(table, problems);
+    broker::check(table, problems);
     camera::check(table, problems);
     masks(table, problems);
     pins(table, problems);
@@ -172,25 +173,6 @@ fn delegate(table: &Table, problems: &mut Problems) {
         let what = format!("`delegate_library` is given, but `delegate` is \"{delegate}\"");
         let note = "write delegate = \"edgetpu\" or \"auto\", or leave the library out";
         problems.add(&library.span, "model", what, note);
-    }
-}
-
-/// A port behind the host. (An IPv6 address has two colons at least.)
-fn host(table: &Table, problems: &mut Problems) {
-    let Some(entry) = entry::get(table, &["mqtt", "host"]) else {
-        return;
-    };
-    let Some(host) = entry::read::<String>(table, &["mqtt", "host"]) else {
-        return;
-    };
-    if let Some((name, port)) = host.split_once(':').filter(|(_, port)| !port.contains(':')) {
-        let what = format!("`host` is \"{host}\", with a port");
-        problems.add(
-            &entry.span,
-            "mqtt",
-            what,
-            format!("write host = \"{name}\" and port = {port}"),
-        );
     }
 }
 

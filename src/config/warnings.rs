@@ -1,6 +1,7 @@
 //! What is allowed but unwise, or there and not read.
 
 use super::{Config, secret};
+use crate::credential;
 use crate::redact;
 
 /// Each as a sentence for the log and for `affectd check`.
@@ -24,6 +25,22 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             )),
             _ => {}
         }
+    }
+    if let Some(key) = mqtt.tls.key.as_deref().filter(|key| secret::is_open_to_all(key)) {
+        all.push(format!(
+            "[mqtt.tls] key: every user of this machine can read {0}; put it into {1}/affectd.mqtt-key (owner root, mode \
+             0600) and write key = \"{2}/affectd.mqtt-key\": systemd hands it to the service alone",
+            key.display(),
+            credential::STORE,
+            credential::FOLDER
+        ));
+    }
+    if mqtt.url.is_none() && mqtt.port == 8883 {
+        all.push(format!(
+            "[mqtt] port is 8883, which is mostly for TLS, and without `url` there is none: write url = \"mqtts://{}\" in \
+             place of `host` and `port`",
+            mqtt.host
+        ));
     }
     let arguments: Vec<String> = camera
         .command

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use affect_core::report::Status;
 
+use super::certificates::Warned;
 use super::dial::Dialer;
 use super::link::{Answer, Link, Lost};
 use super::packets::{Limits, Notice, Will};
@@ -21,10 +22,8 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(30);
 const STEADY: Duration = Duration::from_secs(3);
 /// How long the name, the connection and the broker's answer may take, each: slow links have round trips of seconds.
 const CONNECTING: Duration = Duration::from_secs(30);
-/// How long it may take to find out what a port speaks.
-pub(super) const ASKING: Duration = Duration::from_secs(5);
 /// A limit for the size of messages that is worth a word; ours have one or two thousand bytes.
-const REMARKABLE: u32 = 64 << 10;
+pub(super) const REMARKABLE: u32 = 64 << 10;
 /// What is left of the time of a stop for the last word, even if windows wait.
 const PARTING: Duration = Duration::from_millis(800);
 /// A message with which the connection was closed so often is the cause.
@@ -52,6 +51,7 @@ pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
         outage: None,
         limits: Limits::default(),
         suspect: None,
+        warned: Warned::default(),
     };
     let mut wait = FIRST_WAIT;
     loop {
@@ -71,6 +71,8 @@ pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
         }
         tokio::select! {
             () = tokio::time::sleep(jittered(wait)) => {}
+            // A certificate that was not valid yet may be so now.
+            () = clock_is_set() => {}
             () = past_deadline(shared) => return,
         }
         wait = (wait * 2).min(settings.retry_max);
@@ -81,6 +83,16 @@ pub(super) async fn publish_loop(settings: &Settings, shared: &Shared) {
 fn jittered(wait: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(0);
     wait.mul_f64(0.75 + 0.25 * f64::from(random) / f64::from(u32::MAX))
+}
+
+/// Returns when the system's clock becomes reliable that was not.
+async fn clock_is_set() {
+    if system_clock_synced() {
+        return std::future::pending().await;
+    }
+    while !system_clock_synced() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Returns when publishing shall be over, whatever is still waiting. Until then it tells that the thread comes round.
@@ -113,14 +125,16 @@ struct Client<'a> {
     limits: Limits,
     /// The message with which the last connection was closed, and how often in a row.
     suspect: Option<(u64, u32)>,
+    /// Which certificates were said to end soon.
+    warned: Warned,
 }
 
 impl Client<'_> {
     /// Says why the broker is not reached: once per outage, and again only if the reason changes.
     fn complain(&mut self, why: String) {
         if self.outage.as_ref() != Some(&why) {
-            let Settings { host, port, .. } = self.settings;
-            log::warn!("The MQTT broker {host}:{port} is not reached: {why}. affectd keeps trying.");
+            let broker = self.settings.address();
+            log::warn!("The MQTT broker {broker} is not reached: {why}. affectd keeps trying.");
             self.outage = Some(why);
         }
     }
@@ -128,20 +142,22 @@ impl Client<'_> {
     /// One connection from its begin to its end.
     async fn connection(&mut self) -> End {
         let (settings, shared) = (self.settings, self.shared);
-        let stream = match self.dialer.dial(&settings.host, settings.port, CONNECTING).await {
-            Ok(stream) => stream,
+        let connection = match self.dialer.connect(settings, CONNECTING).await {
+            Ok(connection) => connection,
             Err(why) => return End::Lost(why),
         };
-        let mut link = match Link::open(stream, settings, Some(self.will), CONNECTING).await {
+        let certificates = connection.certificates;
+        shared.lock().certificates.clone_from(&certificates);
+        let mut link = match Link::open(connection.stream, settings, Some(self.will), CONNECTING).await {
             Ok(link) => link,
             Err(lost) => return self.not_let_in(&lost).await,
         };
         (self.will, self.shut_out, self.tls) = (Will::LADDER[0], 0, None);
         shared.lock().begin_connection();
         let since = Instant::now();
-        let Settings { host, port, .. } = settings;
+        let broker = settings.address();
         if self.outage.is_none() {
-            log::info!("Connected to the MQTT broker {host}:{port}.");
+            log::info!("Connected to the MQTT broker {broker}.");
         }
         self.tell_limits(&link.limits);
         let mut clock_known = system_clock_synced();
@@ -151,8 +167,9 @@ impl Client<'_> {
                 shared.lock().outbox.clock_is_known();
             }
             if since.elapsed() > STEADY && self.outage.take().is_some() {
-                log::info!("The MQTT broker {host}:{port} is back.");
+                log::info!("The MQTT broker {broker} is back.");
             }
+            self.warned.look(&certificates);
             let now = Instant::now();
             let (next, farewell) = {
                 let mut state = shared.lock();
@@ -183,9 +200,8 @@ impl Client<'_> {
             Lost::ShutOut | Lost::Closed | Lost::Unanswered | Lost::Other(_) => 0,
         };
         if matches!(lost, Lost::ShutOut) {
-            if self.tls.is_none() {
-                let Settings { host, port, .. } = self.settings;
-                self.tls = Some(self.dialer.speaks_tls(host, *port, ASKING).await);
+            if self.tls.is_none() && self.settings.tls.is_none() {
+                self.tls = Some(self.dialer.speaks_tls(self.settings).await);
             }
             if self.tls == Some(true) {
                 return End::Lost(explain::tls(self.settings));
@@ -314,5 +330,25 @@ impl Client<'_> {
         {
             log::info!("The MQTT broker calls this client `{id}`.");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_do_not_come_back_all_at_once() {
+        let wait = Duration::from_secs(60);
+        let waits: Vec<Duration> = (0..200).map(|_| jittered(wait)).collect();
+        assert!(
+            waits.iter().all(|one| *one >= wait * 3 / 4 && *one <= wait),
+            "{waits:?}"
+        );
+        let (least, most) = (waits.iter().min(), waits.iter().max());
+        assert!(
+            most.zip(least)
+                .is_some_and(|(most, least)| *most - *least > Duration::from_secs(10))
+        );
     }
 }

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::packets::{self, Limits, Notice, Outgoing, Reply, Will};
+use super::dial::Stream;
+use super::packets::{self, Heard, Limits, Notice, Outgoing, Reply, Will};
 use super::refusal::{NO_SUBSCRIBERS, SUCCESS, TOO_LARGE};
 use super::{Kind, Settings, explain};
+use crate::tls;
 
 /// How long the broker may take for an answer, once it has let us in.
 const ANSWER: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
@@ -19,7 +20,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// A connection in which the broker has accepted us.
 pub(super) struct Link<'a> {
     settings: &'a Settings,
-    stream: TcpStream,
+    stream: Stream,
     inbox: BytesMut,
     outbox: BytesMut,
     pub(super) limits: Limits,
@@ -32,7 +33,12 @@ pub(super) struct Link<'a> {
     /// How many such questions are not answered yet.
     questions: u32,
     last_id: u16,
+    /// Messages from others.
+    kept: Vec<Heard>,
 }
+
+/// So many messages from others are kept at most.
+const MOST_KEPT: usize = 100;
 
 /// Whether a message is taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,7 +81,7 @@ impl Lost {
 impl<'a> Link<'a> {
     /// Asks the broker at the other end of `stream` to let us in; waits for its answer up to `limit`.
     pub(super) async fn open(
-        stream: TcpStream,
+        stream: Stream,
         settings: &'a Settings,
         will: Option<Will>,
         limit: Duration,
@@ -91,6 +97,7 @@ impl<'a> Link<'a> {
             asked: None,
             questions: 0,
             last_id: 0,
+            kept: Vec::new(),
         };
         match timeout(limit, link.shake_hands()).await {
             Ok(limits) => link.limits = limits?,
@@ -113,7 +120,10 @@ impl<'a> Link<'a> {
         self.flush().await?;
         let mut first = Vec::new();
         loop {
-            let count = self.stream.read_buf(&mut self.inbox).await.unwrap_or(0);
+            let count = match self.stream.read_buf(&mut self.inbox).await {
+                Ok(count) => count,
+                Err(error) => self.nothing_more(&error).map_or(Ok(0), Err)?,
+            };
             let new = self.inbox.len() - count..;
             first.extend_from_slice(&self.inbox[new]);
             // Some say what they are in more than one piece.
@@ -147,10 +157,7 @@ impl<'a> Link<'a> {
         left: Option<Duration>,
     ) -> Result<Answer, Lost> {
         let acknowledged = kind != Kind::Passing && self.limits.acknowledges;
-        let id = acknowledged.then(|| {
-            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-            self.last_id
-        });
+        let id = acknowledged.then(|| self.next_id());
         let message = Outgoing {
             topic: topic.to_owned(),
             payload,
@@ -193,6 +200,36 @@ impl<'a> Link<'a> {
         answer.await.unwrap_or(Err(Lost::Unanswered))
     }
 
+    /// Asks to hear what others write to these topics; [`Self::kept`] has it.
+    pub(super) fn listen(&mut self, topics: Vec<String>) -> Result<(), Lost> {
+        let id = self.next_id();
+        let packet = packets::subscribe(self.settings.protocol, id, &topics).map_err(Lost::Other)?;
+        self.say(&packet);
+        Ok(())
+    }
+
+    /// Messages from others that came.
+    pub(super) fn kept(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.kept)
+    }
+
+    fn next_id(&mut self) -> u16 {
+        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+        self.last_id
+    }
+
+    /// A message from others has come.
+    fn take_in(&mut self, heard: Heard, id: Option<u16>) -> Result<(), Lost> {
+        if let Some(id) = id {
+            let packet = packets::acknowledge(self.settings.protocol, id).map_err(Lost::Other)?;
+            self.say(&packet);
+        }
+        if self.kept.len() < MOST_KEPT {
+            self.kept.push(heard);
+        }
+        Ok(())
+    }
+
     /// Keeps the connection alive until it ends. May be dropped at any time.
     pub(super) async fn idle(&mut self) -> Lost {
         loop {
@@ -231,6 +268,10 @@ impl<'a> Link<'a> {
             self.flush().await?;
             match packets::read(self.settings.protocol, &mut self.inbox) {
                 Ok(Some(Reply::Goodbye(notice))) => return Err(Lost::Goodbye(notice)),
+                Ok(Some(Reply::Message { heard, id })) => {
+                    self.take_in(heard, id)?;
+                    continue;
+                }
                 Ok(Some(reply)) => {
                     if reply == Reply::Pong {
                         self.questions = self.questions.saturating_sub(1);
@@ -245,8 +286,10 @@ impl<'a> Link<'a> {
                 .asked
                 .map_or(self.said + self.silence, |asked| asked + ANSWER);
             tokio::select! {
-                read = self.stream.read_buf(&mut self.inbox) => if read.unwrap_or(0) == 0 {
-                    return Err(Lost::Closed);
+                read = self.stream.read_buf(&mut self.inbox) => match read {
+                    Ok(1..) => {}
+                    Ok(0) => return Err(Lost::Closed),
+                    Err(error) => return Err(self.nothing_more(&error).unwrap_or(Lost::Closed)),
                 },
                 () = sleep_until(due) => match self.asked {
                     Some(_) => return Err(Lost::Other("it does not answer any more".to_owned())),
@@ -279,20 +322,27 @@ impl<'a> Link<'a> {
                 Ok(0) | Err(_) => return Err(self.last_words().await),
             }
         }
-        Ok(())
+        // TLS and WebSocket hold back what they have put into their own shape.
+        match self.stream.flush().await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.last_words().await),
+        }
     }
 
     /// What the broker said last on a connection that takes nothing more.
     async fn last_words(&mut self) -> Lost {
-        let _ = timeout(GOODBYE, async {
-            while self
-                .stream
-                .read_buf(&mut self.inbox)
-                .await
-                .is_ok_and(|count| count > 0)
-            {}
-        })
-        .await;
+        let end = timeout(GOODBYE, async {
+            loop {
+                match self.stream.read_buf(&mut self.inbox).await {
+                    Ok(1..) => {}
+                    Ok(0) => return None,
+                    Err(error) => return self.nothing_more(&error),
+                }
+            }
+        });
+        if let Ok(Some(lost)) = end.await {
+            return lost;
+        }
         loop {
             match packets::read(self.settings.protocol, &mut self.inbox) {
                 Ok(Some(Reply::Goodbye(notice))) => return Lost::Goodbye(notice),
@@ -301,6 +351,13 @@ impl<'a> Link<'a> {
                 Ok(None) | Err(_) => return Lost::Closed,
             }
         }
+    }
+
+    /// The connection has failed: what TLS says of it, if anything. Of a client certificate, for one, a broker tells only
+    /// after the handshake whether it takes it.
+    fn nothing_more(&self, error: &std::io::Error) -> Option<Lost> {
+        let files = self.settings.tls.as_ref()?;
+        tls::in_words(error, &self.settings.host, files).map(Lost::Other)
     }
 
     fn garbled(&self, error: &str) -> Lost {

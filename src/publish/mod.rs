@@ -18,8 +18,10 @@ use tokio::sync::Notify;
 use crate::clock::Clocks;
 use crate::config::{Protocol, Secret};
 use crate::progress::Progress;
+use crate::tls::{Expiry, Files};
 
 pub(crate) mod broker;
+mod certificates;
 mod client;
 mod dial;
 mod explain;
@@ -29,15 +31,22 @@ mod packets;
 mod probe;
 mod refusal;
 mod spool;
+mod websocket;
 
 use outbox::Outbox;
-pub(crate) use probe::probe;
+pub(crate) use probe::{Probe, probe};
 
 /// Where and how to publish.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// Whether host and port stand in `[mqtt] url`, for messages.
+    pub(crate) by_url: bool,
+    /// The path of MQTT over WebSocket, if it is spoken so.
+    pub(crate) websocket: Option<String>,
+    /// What encrypts the connection, if anything does.
+    pub(crate) tls: Option<Files>,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
     /// Where the password was read from, for messages.
@@ -58,6 +67,49 @@ pub(crate) struct Settings {
 impl Settings {
     fn status_topic(&self) -> String {
         format!("{}/status", self.base)
+    }
+
+    /// The broker as an address, for people.
+    pub(crate) fn address(&self) -> String {
+        match self.websocket_url() {
+            Some(url) => url,
+            None if self.tls.is_some() => format!("mqtts://{}", self.authority()),
+            None => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// Where MQTT over WebSocket is asked for, if it is spoken so.
+    fn websocket_url(&self) -> Option<String> {
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        let path = self.websocket.as_ref()?;
+        Some(format!("{scheme}://{}{path}", self.authority()))
+    }
+
+    /// Host and port as addresses have them.
+    fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// The key of `[mqtt]` that the host stands in.
+    fn host_key(&self) -> &'static str {
+        if self.by_url { "url" } else { "host" }
+    }
+
+    /// The keys of `[mqtt]` that the port stands in.
+    fn port_key(&self) -> &'static str {
+        if self.by_url { "url" } else { "host and port" }
+    }
+
+    /// The same without a login.
+    fn anonymous(self) -> Self {
+        Self {
+            username: None,
+            password: None,
+            ..self
+        }
     }
 }
 
@@ -197,6 +249,8 @@ struct State {
     deadline: Option<Instant>,
     /// The last word on the status topic, once stopping.
     farewell: Option<Status>,
+    /// When the certificates end that the last encrypted connection rested on.
+    certificates: Vec<Expiry>,
 }
 
 impl Shared {
@@ -274,6 +328,7 @@ impl Publisher {
                 asked: None,
                 deadline: None,
                 farewell: None,
+                certificates: Vec::new(),
             }),
             changed: Notify::new(),
             progress,
@@ -333,6 +388,11 @@ impl Publisher {
         }
     }
 
+    /// When the certificates end that the last encrypted connection to the broker rested on.
+    pub(crate) fn certificates(&self) -> Vec<Expiry> {
+        self.shared.lock().certificates.clone()
+    }
+
     /// Publishes a camera's state, which has just been dated, retained, now and after every reconnection.
     pub(crate) fn camera_state(&self, camera: &str, state: CameraState) {
         let topic = format!("{}/{camera}/state", self.base);
@@ -371,3 +431,5 @@ impl Drop for EndsTheRun<'_> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

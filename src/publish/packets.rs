@@ -24,12 +24,20 @@ pub(super) enum Reply {
     Refused(Notice),
     /// It has had message `id`; the notice says whether it takes it.
     Acknowledged { id: u16, notice: Notice },
+    /// Somebody's message on a topic that we listen to; to be acknowledged by its `id`, if it has one.
+    Message { heard: Heard, id: Option<u16> },
     /// It is there.
     Pong,
     /// It ends the connection.
     Goodbye(Notice),
     /// Something that a publisher has no use for.
     Other,
+}
+
+/// A message from somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Heard {
+    pub(super) payload: Option<Vec<u8>>,
 }
 
 /// A reason, as brokers give it.
@@ -219,6 +227,36 @@ pub(super) fn publish(protocol: Protocol, message: &Outgoing) -> Result<BytesMut
     }
 }
 
+/// Asks to hear what others write to `topics`.
+pub(super) fn subscribe(protocol: Protocol, id: u16, topics: &[String]) -> Result<BytesMut, String> {
+    match protocol {
+        Protocol::V5 => {
+            let filters = topics
+                .iter()
+                .map(|topic| v5::SubscribeFilter::new(topic, qos5(true)));
+            let mut packet = v5::Subscribe::new_many(filters, None);
+            packet.pkid = id;
+            write5(&v5::Packet::Subscribe(packet))
+        }
+        Protocol::V311 => {
+            let filters = topics
+                .iter()
+                .map(|topic| v4::SubscribeFilter::new(topic.clone(), qos311(true)));
+            let mut packet = v4::Subscribe::new_many(filters);
+            packet.pkid = id;
+            write311(&v4::Packet::Subscribe(packet))
+        }
+    }
+}
+
+/// Says that somebody's message `id` has come.
+pub(super) fn acknowledge(protocol: Protocol, id: u16) -> Result<BytesMut, String> {
+    match protocol {
+        Protocol::V5 => write5(&v5::Packet::PubAck(v5::PubAck::new(id, None))),
+        Protocol::V311 => write311(&v4::Packet::PubAck(v4::PubAck { pkid: id })),
+    }
+}
+
 pub(super) fn ping(protocol: Protocol) -> Result<BytesMut, String> {
     match protocol {
         Protocol::V5 => write5(&v5::Packet::PingReq),
@@ -283,6 +321,7 @@ fn read5(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {
                 server: None,
             },
         },
+        Packet::Publish(message) => incoming(&message.payload, message.pkid),
         Packet::PingResp => Reply::Pong,
         Packet::Disconnect(goodbye) => Reply::Goodbye(Notice {
             code: goodbye.reason_code as u8,
@@ -317,9 +356,19 @@ fn read311(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {
             id: ack.pkid,
             notice: Notice::default(),
         },
+        Packet::Publish(message) => incoming(&message.payload, message.pkid),
         Packet::PingResp => Reply::Pong,
         _ => Reply::Other,
     }))
+}
+
+fn incoming(payload: &[u8], id: u16) -> Reply {
+    Reply::Message {
+        heard: Heard {
+            payload: Some(payload.to_vec()),
+        },
+        id: (id != 0).then_some(id),
+    }
 }
 
 /// The codes by which a broker of 3.1.1 refuses a connection.

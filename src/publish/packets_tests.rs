@@ -92,3 +92,38 @@ fn what_others_wrote_cannot_begin_a_line_of_its_own() {
     assert_eq!(printable(" a\r\nERROR b\x1b[31m"), "a  ERROR b [31m");
     assert_eq!(printable(&"x".repeat(1000)).len(), 200);
 }
+
+/// What a subscriber of MQTT 5 can rely on, as bytes on the wire: properties by their identifiers.
+#[test]
+fn a_message_has_its_expiry_and_its_content_type_and_the_will_its_delay() {
+    let message = |payload: &[u8], expiry| Outgoing {
+        topic: "t".to_owned(),
+        payload: payload.to_vec(),
+        id: Some(1),
+        retain: false,
+        expiry,
+    };
+    let has = |packet: &[u8], property: &[u8]| packet.windows(property.len()).any(|part| part == property);
+    let json = publish(Protocol::V5, &message(b"{}", Some(3600))).expect("a packet");
+    assert!(has(&json, b"\x01\x01"), "text as UTF-8");
+    assert!(has(&json, b"\x02\x00\x00\x0e\x10"), "an hour");
+    assert!(has(&json, b"\x03\x00\x10application/json"));
+    let word = publish(Protocol::V5, &message(b"online", None)).expect("a packet");
+    assert!(
+        !has(&word, b"application/json") && !has(&word, b"\x02\x00"),
+        "{word:?}"
+    );
+    let settings = super::super::tests::settings(1883);
+    let hello = connect(&settings, Some(Will::LADDER[0])).expect("a packet");
+    assert!(
+        has(&hello, b"\x18\x00\x00\x00\x05"),
+        "the will waits five seconds"
+    );
+    assert!(
+        has(&hello, b"\x11\x00\x00\x00\x0a"),
+        "and the session lives longer"
+    );
+    assert!(has(&hello, b"affectd/test/unit/status") && has(&hello, b"offline"));
+    let old = publish(Protocol::V311, &message(b"{}", Some(3600))).expect("a packet");
+    assert_eq!(old[..], *b"\x32\x07\x00\x01t\x00\x01{}");
+}

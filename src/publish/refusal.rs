@@ -100,12 +100,18 @@ pub(super) fn sentence(
         (Treatment::SetAside, Kind::Window) => "It is set aside and counted as refused; the rest goes on.",
         (Treatment::SetAside, _) => "It is set aside; the rest goes on.",
     };
+    let remedy = remedy(notice.code, settings);
+    format!("The MQTT broker does not take `{topic}` ({why}{words}). {fate}{remedy}")
+}
+
+/// What to do about a refusal, as a sentence with a blank before it.
+pub(super) fn remedy(code: u8, settings: &Settings) -> String {
     let base = &settings.base;
     let user = settings
         .username
         .as_ref()
         .map_or_else(|| "anonymous clients".to_owned(), |name| format!("user `{name}`"));
-    let remedy = match notice.code {
+    match code {
         NOT_AUTHORISED => format!(" Let {user} write to `{base}/#` in the broker's access rules."),
         QUOTA => " Free or raise the broker's quota.".to_owned(),
         TOPIC_INVALID => " Change [mqtt] base or [deployment] site to what the broker allows.".to_owned(),
@@ -115,6 +121,5 @@ pub(super) fn sentence(
             " Look into the broker's log: a limit for the size of messages, or an access rule.".to_owned()
         }
         _ => " The broker's log may say more.".to_owned(),
-    };
-    format!("The MQTT broker does not take `{topic}` ({why}{words}). {fate}{remedy}")
+    }
 }

@@ -15,10 +15,13 @@ use fake_broker::{ACCEPTED, Answer, FakeBroker, Published, Told, Will};
 #[path = "../../tests/common/fake_broker.rs"]
 mod fake_broker;
 
-fn settings(port: u16) -> Settings {
+pub(super) fn settings(port: u16) -> Settings {
     Settings {
         host: "127.0.0.1".to_owned(),
         port,
+        by_url: false,
+        websocket: None,
+        tls: None,
         username: Some("door".to_owned()),
         password: Some(Secret::new("hunter2")),
         password_file: Some("/etc/affectd/secret".into()),
@@ -456,7 +459,7 @@ fn why(answer: &'static [u8], protocol: Protocol) -> String {
         protocol,
         ..settings(broker.port)
     };
-    probe(&settings).expect_err("not let in").to_string()
+    probe(&settings, false).expect_err("not let in").to_string()
 }
 
 #[test]
@@ -489,7 +492,7 @@ fn each_way_of_not_being_let_in_says_what_to_do() {
         ),
         (b"\x20\x03\0\x9d\0", &["does not say which"]),
         (b"\x20\x0e\0\x87\x0b\x1f\0\x08call\n+49", &["it says: call +49"]),
-        (b"\x15\x03\x03\0\x02\x02\x28", &["TLS", "1883"]),
+        (b"\x15\x03\x03\0\x02\x02\x28", &["TLS", "write url = \"mqtts://"]),
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
             &["web server", "WebSocket", "1883"],
@@ -524,13 +527,15 @@ fn without_an_answer_it_is_said_what_may_be_there() {
         .local_addr()
         .unwrap()
         .port();
-    let why = probe(&settings(free)).expect_err("nobody there").to_string();
+    let why = probe(&settings(free), false)
+        .expect_err("nobody there")
+        .to_string();
     assert!(why.contains("nothing listens on 127.0.0.1"), "{why}");
     // It closes at once.
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || listener.incoming().for_each(drop));
-    let why = probe(&settings(port)).expect_err("closed").to_string();
+    let why = probe(&settings(port), false).expect_err("closed").to_string();
     assert!(why.contains("may be for TLS or WebSocket"), "{why}");
     // It closes what is not TLS.
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -544,14 +549,17 @@ fn without_an_answer_it_is_said_what_may_be_there() {
             }
         }
     });
-    let why = probe(&settings(port)).expect_err("closed").to_string();
-    assert!(why.contains("speaks TLS") && why.contains("1883"), "{why}");
+    let why = probe(&settings(port), false).expect_err("closed").to_string();
+    assert!(
+        why.contains("speaks TLS") && why.contains("write url = \"mqtts://127.0.0.1:"),
+        "{why}"
+    );
     // No such name.
     let unknown = Settings {
         host: "no-such-host.invalid".to_owned(),
         ..settings(1)
     };
-    let why = probe(&unknown).expect_err("no such name").to_string();
+    let why = probe(&unknown, false).expect_err("no such name").to_string();
     assert!(why.contains("`no-such-host.invalid`"), "{why}");
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub mod certificates;
 pub mod memory;
 
 /// How long anything may take before a test gives up.
@@ -40,6 +41,13 @@ pub fn stderr(output: &Output) -> String {
 
 pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What a command said to people, its folded lines made whole.
+pub fn said(output: &Output) -> String {
+    format!("{}{}", stdout(output), stderr(output))
+        .replace("\n        ", " ")
+        .replace("\n    ", " ")
 }
 
 /// What a replay gave: exit code, reports, and what was said. Every line on standard output is a report, and nothing else

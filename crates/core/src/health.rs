@@ -42,6 +42,8 @@ pub struct Health {
     pub latency: Vec<LatencyBucket>,
     /// Heat and power of the board.
     pub board: BoardHealth,
+    /// When the certificates end that the encrypted connection to the broker rests on; none without TLS.
+    pub certificates: Vec<CertificateHealth>,
     /// Windows on their way to the broker.
     pub spool: SpoolHealth,
 }
@@ -96,6 +98,32 @@ pub struct BoardHealth {
     pub under_voltage: Option<bool>,
     /// Whether the supply's voltage was too low at any time since the board was switched on.
     pub under_voltage_since_boot: Option<bool>,
+}
+
+/// When a certificate ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CertificateHealth {
+    /// Whose it is.
+    pub of: CertificateOf,
+    /// Its end, RFC 3339, UTC.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
+    pub expires: String,
+    /// Whether it ends within 14 days or has ended, so that somebody has to renew it.
+    pub expires_soon: bool,
+}
+
+/// Whose a certificate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateOf {
+    /// The broker's: of those that it sends the one that ends first.
+    Broker,
+    /// This device's own.
+    Client,
+    /// The CA's in `[mqtt.tls] ca`: of several the one that ends last.
+    Ca,
 }
 
 /// Windows on their way to the broker.

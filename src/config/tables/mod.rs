@@ -27,7 +27,7 @@ pub(crate) use deployment::{Basis, Deployment, Place};
 pub(crate) use detector::Detector;
 pub(crate) use indicator::{BoardKind, Indicator};
 pub(crate) use model::{Delegate, Model};
-pub(crate) use mqtt::{Mqtt, Protocol};
+pub(crate) use mqtt::{Mqtt, Protocol, Tls};
 pub(crate) use status::Status;
 
 use super::duration;

@@ -13,13 +13,23 @@ use crate::config::{duration, optional};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Mqtt {
-    /// Host name or address of the broker.
+    /// Where the broker is, with the way that leads to it: mqtt:// is plain MQTT, mqtts:// MQTT over TLS, ws:// and wss://
+    /// the same over WebSocket. Without a port: 1883, 8883, 80 and 443. Without a path behind ws:// and wss://: /mqtt.
+    /// Empty: `host` and `port`, without TLS.
+    #[serde(with = "optional")]
+    #[schemars(
+        with = "String",
+        length(max = 512),
+        extend("x-form" = "an address such as \"mqtts://broker.example\"")
+    )]
+    pub(crate) url: Option<String>,
+    /// Host name or address of the broker, if there is no `url`.
     #[schemars(
         regex(pattern = r"^[A-Za-z0-9._:-]{1,253}$"),
-        extend("x-form" = "a host name or an address, without mqtt:// and without the port")
+        extend("x-form" = "a host name or an address, without mqtt:// and without the port; a whole address goes into `url`")
     )]
     pub(crate) host: String,
-    /// TCP port of the broker.
+    /// TCP port of the broker, if there is no `url`.
     #[schemars(range(min = 1, max = 65535))]
     pub(crate) port: u16,
     /// User name. Empty: log in without one.
@@ -68,11 +78,41 @@ pub(crate) struct Mqtt {
     #[serde(with = "duration::text")]
     #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "720h"))]
     pub(crate) message_expiry: Duration,
+    pub(crate) tls: Tls,
+}
+
+/// Encryption on the way to the broker, with `url = "mqtts://…"` or `"wss://…"`. The broker's certificate is always
+/// verified; nothing switches that off. The files are PEM, and are read anew for each connection.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tls {
+    /// File of the CAs that may have signed the broker's certificate. Empty: those that the system trusts.
+    #[serde(with = "optional")]
+    #[schemars(with = "String")]
+    pub(crate) ca: Option<PathBuf>,
+    /// File of this device's certificate, for brokers that demand one, followed by those between it and its CA.
+    #[serde(with = "optional")]
+    #[schemars(with = "String")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// File of the key that belongs to `certificate`, without a passphrase, readable by affectd alone: best a systemd
+    /// credential.
+    #[serde(with = "optional")]
+    #[schemars(with = "String")]
+    pub(crate) key: Option<PathBuf>,
+    /// Name that the broker's certificate is for, if `url` names the broker otherwise, by its address for instance.
+    #[serde(with = "optional")]
+    #[schemars(
+        with = "String",
+        regex(pattern = "^[A-Za-z0-9._:-]{0,253}$"),
+        extend("x-form" = "a host name or an address")
+    )]
+    pub(crate) server_name: Option<String>,
 }
 
 impl Default for Mqtt {
     fn default() -> Self {
         Self {
+            url: None,
             host: "127.0.0.1".to_owned(),
             port: 1883,
             username: None,
@@ -85,6 +125,7 @@ impl Default for Mqtt {
             queue: 1000,
             retry_max: Duration::from_secs(60),
             message_expiry: Duration::from_secs(24 * 3600),
+            tls: Tls::default(),
         }
     }
 }
