@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test attack test-systemd test-swap test-swap-guest test-brokers cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
+.PHONY: demo test attack test-systemd test-swap test-swap-guest test-brokers cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean track
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB) $(STAMPS)/build-packages
@@ -14,7 +14,7 @@ demo: $(LIB) $(STAMPS)/build-packages
 # Everything that proves the product, in the order of cost.
 test: setup lint deny
 	cargo test
-	cargo test --package affect-attack --package affect-train --profile train
+	cargo test --package affect-attack --package affect-scenes --package affect-train --profile train
 	@echo "make test: all passed"
 
 # A trained attacker against the privacy gate: each rule off in turn, the claim, its limits, and what the gate costs. Hours on
@@ -24,6 +24,18 @@ attack: $(LIB) $(STAMPS)/build-packages
 	cargo build --release
 	cargo build --package affect-attack --profile train
 	for part in $(ATTACK); do echo; echo "affect-attack $$part"; ./target/train/affect-attack $$part $(ARGS) || exit 1; done
+
+# How well people are followed, in scenes whose truth is known, beside earlier trackers, Norfair and ByteTrack (PyPI) on the same
+# boxes; then the same figures by py-motmetrics. Writes to target/track. ARGS="--kind walking --people 5,15 --fps 4,10" is a part.
+track:
+	cargo build --package affect-scenes --profile train
+	test -x target/track/venv/bin/python || $(PYTHON) -m venv target/track/venv
+	target/track/venv/bin/pip install --quiet --requirement crates/scenes/requirements.txt
+	rm -rf target/track/scenes && mkdir -p target/track/scenes
+	target/train/affect-scenes --folder target/track/scenes $(ARGS) > /dev/null
+	target/track/venv/bin/python crates/scenes/others.py follow target/track/scenes
+	target/train/affect-scenes --folder target/track/scenes $(ARGS)
+	target/track/venv/bin/python crates/scenes/others.py check target/track/scenes
 
 # The real unit in a container: READY, kills, hangs, wrong configuration, stop. Needs root. Writes docs/device-tests.md.
 test-systemd: $(LIB)

@@ -146,10 +146,7 @@ impl Setup {
         let stills = plays_stills(config);
         let settings = VisionSettings {
             masks: config.camera.mask.iter().map(Into::into).collect(),
-            track: TrackSettings {
-                iou: config.detector.track_iou as f32,
-                memory: track_memory(config),
-            },
+            track: track_settings(config),
             sampling: SamplingSettings {
                 hz: config.model.classify_hz,
                 budget_hz: (!stills).then_some(config.model.classify_budget_hz),
@@ -344,14 +341,20 @@ fn source_word(config: &Config) -> SourceWord {
     }
 }
 
-/// How long a face that is not seen is waited for: as configured, but over two frames at least, and never so long that
-/// somebody else may have come.
-fn track_memory(config: &Config) -> Duration {
-    if plays_stills(config) {
-        return Duration::ZERO;
+/// How faces are followed.
+fn track_settings(config: &Config) -> TrackSettings {
+    TrackSettings {
+        iou: config.detector.track_iou as f32,
+        memory: match plays_stills(config) {
+            true => Duration::ZERO,
+            false => config.detector.track_memory,
+        },
     }
-    let frames = Duration::from_secs_f64(2.5 / config.camera.fps);
-    config.detector.track_memory.max(frames).min(LONGEST_GAP)
+}
+
+/// How long a face that is not seen is waited for, at the configured frame rate.
+fn track_memory(config: &Config) -> Duration {
+    track_settings(config).memory_at(Duration::from_secs_f64(1.0 / config.camera.fps))
 }
 
 fn privacy_info(config: &Config) -> PrivacyInfo {

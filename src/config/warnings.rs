@@ -1,6 +1,11 @@
 //! What is allowed but unwise, or there and not read.
 
-use super::{Config, secret};
+use std::time::Duration;
+
+use affect_core::tracker::TrackSettings;
+
+use super::tables::Detector;
+use super::{Config, duration, secret};
 use crate::credential;
 use crate::redact;
 
@@ -42,6 +47,7 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
             mqtt.host
         ));
     }
+    all.extend(short_memory(config));
     let arguments: Vec<String> = camera
         .command
         .iter()
@@ -56,4 +62,20 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         );
     }
     all
+}
+
+/// A memory that was given, and that is too short for the frame rate: at it nobody would be followed past a missed frame.
+fn short_memory(config: &Config) -> Option<String> {
+    let (memory, fps) = (config.detector.track_memory, config.camera.fps);
+    let settings = TrackSettings { iou: 0.0, memory };
+    let waits = settings.memory_at(Duration::from_secs_f64(1.0 / fps));
+    let is_given = memory != Detector::default().track_memory;
+    (is_given && waits > memory).then(|| {
+        format!(
+            "[detector] track_memory is {}, less than two frames and a half at [camera] fps = {fps}: a face that is not \
+             seen is waited for {} instead, and longer when heat slows the frames down",
+            duration::format(memory),
+            duration::format(Duration::from_millis(waits.as_millis() as u64))
+        )
+    })
 }

@@ -23,6 +23,7 @@ pub use rules::Rule;
 
 use crate::attendance::{Attendance, Person};
 use crate::expression::Expression;
+use crate::geometry::SAME_FACE;
 use crate::mood::MoodClassifier;
 use crate::release::{Released, Releaser};
 use crate::statistics::{AtOnce, GroupStatistics, Tally};
@@ -50,8 +51,6 @@ pub const LONGEST_COVER: Duration = Duration::from_secs(60);
 pub const LONGEST_GAP: Duration = Duration::from_secs(3);
 /// More faces than these in one frame are not looked at.
 const MOST_FACES: usize = 256;
-/// Boxes that share more of the smaller one are one face, whatever the detector is told.
-const SAME_FACE: f32 = 0.3;
 
 /// What the frames come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

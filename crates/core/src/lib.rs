@@ -20,6 +20,7 @@ pub mod health;
 pub mod liveness;
 pub mod manifest;
 pub mod mood;
+mod motion;
 pub mod preprocess;
 pub mod random;
 pub mod release;

@@ -96,6 +96,22 @@ fn a_login_without_a_password_and_a_password_for_all_to_see_are_told() {
 }
 
 #[test]
+fn a_memory_that_is_too_short_for_the_frame_rate_is_told() {
+    let warnings = |rest: &str| from_str(&format!("{START}{rest}")).expect("accepted").warnings();
+    let told = warnings("[camera]\nfps = 4\n[detector]\ntrack_memory = \"300ms\"");
+    assert!(
+        told.len() == 1 && told[0].contains("is waited for 625ms instead"),
+        "{told:?}"
+    );
+    for fine in [
+        "[camera]\nfps = 10\n[detector]\ntrack_memory = \"300ms\"",
+        "[camera]\nfps = 1",
+    ] {
+        assert_eq!(warnings(fine), [""; 0], "{fine}");
+    }
+}
+
+#[test]
 fn what_a_command_logs_in_with_is_hidden_in_the_effective_configuration() {
     let text =
         "[camera]\nname = \"camera\"\ncommand = [\"a\", \"rtsp://u:hunter2@cam/x\", \"--token\", \"x\"]";
