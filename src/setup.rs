@@ -93,6 +93,11 @@ impl Setup {
         self.detector.is_on_edge_tpu() || self.expression.is_on_edge_tpu()
     }
 
+    /// What runs the expression network, as it is published.
+    pub(crate) fn accelerator(&self) -> String {
+        self.expression.info().delegate
+    }
+
     /// The part that looks at frames.
     pub(crate) fn vision(&self, config: &Config) -> Result<Vision, SetupError> {
         let settings = DetectorSettings {

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::{ConfigFiles, Exit, Failure, say, start_log};
+use super::{ConfigFiles, Exit, Failure, say};
 use crate::board::{Sysfs, open_pins};
 use crate::capture::Next;
 use crate::config::Config;
 use crate::daemon;
+use crate::logging;
 use crate::memory;
 use crate::publish;
 use crate::setup::{self, Setup, names};
@@ -20,7 +21,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    start_log(config.log.level);
+    logging::start(&config.log);
     say("ok      configuration")?;
     for warning in config.warnings() {
         say(format_args!("warning {warning}"))?;
