@@ -22,8 +22,8 @@ config_version = 1
 site = "test"
 device = "metrics"
 place = "other"
-purpose = "a test"
-controller = "nobody"
+purpose = "A test of the metrics"
+controller = "whoever runs this test"
 room = "metrics-$$"
 [camera]
 command = ["sh", "-c", "while :; do cat $PWD/tests/data/clip.mjpeg; done"]
@@ -44,7 +44,11 @@ sed "s/127.0.0.1:9464/127.0.0.1:$port/; s/scrape_interval: 15s/scrape_interval: 
     deploy/prometheus/prometheus.yml >"$work/prometheus.yml"
 $prometheus --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/data" --web.listen-address="127.0.0.1:$own" \
     >"$work/prometheus.log" 2>&1 & pids+=($!)
-sleep 25
+for _ in $(seq 90); do
+    grep -q "is streaming" "$work/affectd.log" && break
+    sleep 1
+done
+sleep 20
 if ! python3 - "$own" "127.0.0.1:$port" <<'EOF'
 import json, sys, urllib.parse, urllib.request
 
@@ -83,6 +87,6 @@ assert ask("/api/v1/query", query="affectd_starts_total")["result"][0]["value"][
 print(f"metrics: {asked} queries of the board asked, {empty} of them about sensors that are not here; {len(rules)} rules are evaluated")
 EOF
 then
-    tail -20 "$work/affectd.log" "$work/prometheus.log"
+    tail -n 20 "$work/affectd.log"; tail -n 20 "$work/prometheus.log"
     exit 1
 fi

@@ -274,7 +274,9 @@ fn a_killed_daemon_says_so_when_it_starts_again() {
         "command = [\"sh\", \"-c\", \"while :; do cat {}; done\"]",
         root().join("tests/data/clip.mjpeg").display()
     );
-    let config = clip_config(broker.port, "[status]\nhealth_interval = \"10s\"").replace(&clip, &command);
+    let config = clip_config(broker.port, "[status]\nhealth_interval = \"10s\"")
+        .replace(&clip, &command)
+        .replace("length = \"2s\"", "length = \"5s\"");
     let path = folder.path().join("affectd.toml");
     std::fs::write(&path, config).unwrap();
     let run = || {
@@ -319,7 +321,7 @@ fn told_of(picture: &str) -> (String, serde_json::Value) {
     let more = format!("[status]\nmetrics = true\npage = true\nlisten = \"127.0.0.1:{port}\"");
     let config = clip_config(broker.port, &more)
         .replace(&clip, &command)
-        .replace("length = \"1s\"", "length = \"5s\"");
+        .replace("length = \"2s\"", "length = \"5s\"");
     let _daemon = Daemon::run(&config);
     subscriber.window_numbers(2);
     let metrics = get(port, "/metrics");
