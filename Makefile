@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test attack test-systemd test-swap test-swap-guest test-brokers cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean track
+.PHONY: demo test attack test-systemd test-swap test-swap-guest test-brokers cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean track test-page test-metrics
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB) $(STAMPS)/build-packages
@@ -153,9 +153,32 @@ soak: $(LIB) $(STAMPS)/build-packages
 	cargo build --release
 	tests/soak.sh $(ARGS)
 
-# 200,000 damaged models instead of the 6,000 of `make test`.
-fuzz: $(LIB)
+# Everything that reads what others wrote, under libFuzzer for TIME seconds in all; then 200,000 damaged models on the real
+# library instead of the 6,000 of `make test`. See docs/fuzzing.md.
+TIME ?= 600
+fuzz: $(LIB) $(STAMPS)/build-packages
+	tests/fuzz.sh $(TIME)
 	AFFECTD_MUTATIONS=200000 cargo test --package affect-tflite --test mutations -- --nocapture
+
+# The local page in a real browser: as a stranger, by keyboard, with a screen reader's rules, on a phone, from a foreign page.
+# SHOTS=docs/img takes the screenshots anew.
+test-page: $(LIB) $(STAMPS)/build-packages $(STAMPS)/page
+	cargo build
+	$(STAMPS)/page/bin/python tests/page.py target/debug/affectd $(SHOTS)
+
+# A real Prometheus reads a real daemon; its rules, and the queries of the Grafana board.
+test-metrics: $(LIB) $(STAMPS)/packages $(STAMPS)/build-packages $(STAMPS)/prometheus
+	cargo build
+	tests/metrics.sh target/debug/affectd
+
+$(STAMPS)/page: tests/page-requirements.txt $(STAMPS)/packages
+	tests/setup-packages.sh page
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --requirement tests/page-requirements.txt
+
+# Unpacked, not installed: Debian's package would start a service.
+$(STAMPS)/prometheus:
+	tests/setup-packages.sh prometheus
 
 clean:
 	rm -rf target .venv .tools runtime

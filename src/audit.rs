@@ -1,4 +1,5 @@
-//! What an auditor wants to know later: which configuration ran since when, and every pause. No faces, no counts.
+//! What an auditor wants to know later: which configuration ran since when, every pause, and when
+//! somebody aimed the camera. No faces, no counts.
 //!
 //! Each line goes to the log and to `audit.log` in the state directory.
 
@@ -49,6 +50,11 @@ impl Audit {
     /// A privacy pause begins or ends.
     pub(crate) fn pause(&self, begins: bool) {
         self.write(if begins { "pause begins" } else { "pause ends" });
+    }
+
+    /// Somebody begins or ends to aim the camera: then the page shows where faces are.
+    pub(crate) fn aiming(&self, begins: bool) {
+        self.write(if begins { "aiming begins" } else { "aiming ends" });
     }
 
     fn write(&self, line: &str) {

@@ -1,5 +1,6 @@
 //! The whole daemon: pipeline and publisher together, as `run` and `demo` use it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,6 +21,8 @@ use crate::progress::Progress;
 use crate::publish::{Died, Publisher, Settings, Summary};
 use crate::room::{Room, RoomError};
 use crate::setup::{Setup, SetupError, device, device_id, names, pace, source};
+use crate::starts::Started;
+use crate::status::{self, Fixed, Shown};
 
 /// How long after a stop was asked for publishing may go on. systemd waits six seconds for the whole.
 const GOODBYE: Duration = Duration::from_secs(4);
@@ -82,10 +85,11 @@ pub(crate) fn topic_base(config: &Config) -> String {
 }
 
 /// Runs until the source ends or `stop` is set, then publishes what is left and says goodbye. `show` sees every
-/// report as it is queued.
+/// report as it is queued; `open` is told where the local page is, if there is one.
 pub(crate) fn run(
     config: &Config,
     stop: Arc<AtomicBool>,
+    open: impl FnOnce(SocketAddr),
     mut show: impl FnMut(&WindowReport) + Send,
 ) -> Result<Done, DaemonError> {
     let source = source(&config.camera).ok_or(DaemonError::NoSource)?;
@@ -109,17 +113,26 @@ pub(crate) fn run(
             return Err(error.into());
         }
     };
-    let (_room, last_report) = if source.is_live() {
+    let (_room, last_report, mut started) = if source.is_live() {
         let state = state_dir_or_home();
         let room = Room::take(config, state.as_deref())?;
-        (Some(room), LastReport::kept_in(state))
+        let started = state.as_deref().map(Started::now);
+        (Some(room), LastReport::kept_in(state), started)
     } else {
-        (None, LastReport::of_recording())
+        (None, LastReport::of_recording(), None)
     };
     let reporter = setup.reporter(config, &names, last_report);
     let progress = Arc::new(Progress::new(stop));
     let sysfs = Sysfs::new(Path::new("/"));
     let mut board = Board::open(config, &names, sysfs, notify, state_dir(), probation, &progress)?;
+    let shown = Arc::new(Shown::new(
+        Fixed::of(config, setup.accelerator()),
+        Arc::clone(&progress),
+    ));
+    let server = status::start(&config.status, Arc::clone(&shown))?;
+    if let Some(address) = server.as_ref().and_then(|server| server.address) {
+        open(address);
+    }
     let publisher = Publisher::start(settings(config), info, Arc::clone(&progress))?;
     let camera = CameraStates::new(&publisher, &names, &config.camera.name);
     // A daemon waits for a source that is not there; a file's end is the end.
@@ -131,6 +144,8 @@ pub(crate) fn run(
         progress: &progress,
         publisher: &publisher,
         camera: &camera,
+        shown: &shown,
+        starts: started.as_ref().map(Started::told),
     };
     let (flow, board) = beside(
         progress.stop(),
@@ -139,6 +154,7 @@ pub(crate) fn run(
             let tell = |event| camera.tell(event);
             pipeline::run(&source, pace, vision, reporter, &progress, tell, |report| {
                 show(&report);
+                shown.published(&report);
                 if matches!(report.body, ReportBody::Released(_)) {
                     publisher.latest(&config.camera.name, report.clone());
                 }
@@ -153,10 +169,11 @@ pub(crate) fn run(
     };
     let published = publisher.stop(farewell, GOODBYE)?;
     board?;
-    Ok(Done {
-        flow: flow?,
-        published,
-    })
+    let flow = flow?;
+    if let Some(started) = &mut started {
+        started.ends_well();
+    }
+    Ok(Done { flow, published })
 }
 
 /// Runs `work` with the board thread beside it. Whichever ends, by panic too, ends the other: the board by its flag, the

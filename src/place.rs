@@ -1,6 +1,7 @@
 //! Where things lie: models, the runtime library, the demo clip. The same program runs from a checkout, from a
 //! package and from an SD image, so every shared file is looked for in a short list of places.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Folders that may hold `models/`, `runtime/` and `tests/data/`, the most particular first: what
@@ -120,6 +121,15 @@ pub(crate) fn state_dir_or_home() -> Option<PathBuf> {
 /// The same, or, for commands that somebody runs beside the service, where the service has it.
 pub(crate) fn state_dir_of_service() -> PathBuf {
     state_dir().unwrap_or_else(|| PathBuf::from("/var/lib/affectd"))
+}
+
+/// Puts the text in place of the file's, so that either is whole after a power cut.
+pub(crate) fn store(file: &Path, text: &str) -> std::io::Result<()> {
+    let new = file.with_extension("new");
+    let mut written = std::fs::File::create(&new)?;
+    written.write_all(text.as_bytes())?;
+    written.sync_all()?;
+    std::fs::rename(&new, file)
 }
 
 /// The bundled demo clip.

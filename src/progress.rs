@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::aiming::Aiming;
 use crate::count::Count;
 use crate::latency::Latencies;
 
@@ -57,6 +58,8 @@ pub(crate) struct Progress {
     pub(crate) late: Count,
     /// How long the frames of published windows took.
     pub(crate) latency: Latencies,
+    /// Whether somebody aims the camera, and what is seen then.
+    pub(crate) aiming: Aiming,
     paused: AtomicBool,
     /// How often a pause began.
     interruptions: Count,
@@ -83,6 +86,7 @@ impl Progress {
             left_out: Count::default(),
             late: Count::default(),
             latency: Latencies::default(),
+            aiming: Aiming::default(),
             paused: AtomicBool::new(false),
             interruptions: Count::default(),
             played: Count::default(),
@@ -124,6 +128,7 @@ impl Progress {
 
     pub(crate) fn set_paused(&self, paused: bool) {
         if !self.paused.swap(paused, Relaxed) && paused {
+            self.aiming.end();
             self.interruptions.add_one();
         }
     }

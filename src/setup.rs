@@ -117,6 +117,11 @@ impl Setup {
         self.detector.model.manifest.input.width
     }
 
+    /// What runs the expression network, as it is published.
+    pub(crate) fn accelerator(&self) -> String {
+        self.expression.info().delegate
+    }
+
     /// The part that looks at frames.
     pub(crate) fn vision(&self, config: &Config) -> Result<Vision, SetupError> {
         let settings = DetectorSettings {

@@ -194,6 +194,22 @@ fn open_files(path: &Path, fps: f64) -> Result<Box<dyn Source>, SourceError> {
     }
 }
 
+/// Plays what ffmpeg would write, in pieces of `size` bytes, and looks at the pictures.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn play_ppms(stream: &[u8], size: usize) {
+    let (mut ppms, mut pictures) = (ppm::Ppms::default(), Vec::new());
+    for piece in stream.chunks(size) {
+        if ppms.push(piece, &mut pictures).is_err() {
+            return;
+        }
+    }
+    for picture in pictures {
+        if let Image::Rgb { width, height, rgb } = picture {
+            assert_eq!(rgb.len(), width * height * 3);
+        }
+    }
+}
+
 fn has_ending(path: &Path, endings: &[&str]) -> bool {
     path.extension()
         .and_then(|e| e.to_str())

@@ -11,12 +11,13 @@ use clap::{Parser, Subcommand};
 use signal_hook::consts::TERM_SIGNALS;
 
 use crate::capture::SourceError;
-use crate::clock::for_people;
 use crate::config::{self, Config};
 use crate::delegate::Request;
+use crate::logging;
 use crate::redact;
 use crate::setup::SetupError;
 
+mod bars;
 mod bench;
 mod cameras;
 mod check;
@@ -25,6 +26,7 @@ mod configuration;
 mod demo;
 mod doctor;
 mod model;
+mod playing;
 mod replay;
 mod run;
 mod try_delegate;
@@ -197,8 +199,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Model(arguments) => model::run(&arguments),
         Command::TryDelegate(request) => try_delegate::run(&request),
     };
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    logging::finish();
     // What went wrong is told already, as it went wrong.
-    let Ok(result) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) else {
+    let Ok(result) = result else {
         return ExitCode::from(Exit::Software as u8);
     };
     match result {
@@ -240,26 +244,6 @@ fn print(line: impl Display) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
-}
-
-/// Starts the log on standard error. Systemd adds the time itself, so a time is written only for people.
-fn start_log(level: config::Level) {
-    let for_journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let mut builder = env_logger::Builder::new();
-    builder.filter_level(level.into());
-    // The demo's broker logs every packet as a span.
-    for chatty in ["rumqttd", "tracing"] {
-        builder.filter_module(chatty, log::LevelFilter::Off);
-    }
-    builder.format(move |out, record| {
-        if !for_journal {
-            write!(out, "{} ", for_people(std::time::SystemTime::now()))?;
-        }
-        let words = redact::line(&record.args().to_string());
-        writeln!(out, "{:<5} {words}", record.level())
-    });
-    // A second start changes nothing, and is no error.
-    let _ = builder.try_init();
 }
 
 /// A flag that SIGTERM, SIGINT and SIGQUIT set. A second signal ends the program at once.

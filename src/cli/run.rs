@@ -2,9 +2,10 @@
 
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 
-use super::{ConfigFiles, Exit, Failure, start_log, stop_flag};
+use super::{ConfigFiles, Exit, Failure, stop_flag};
 use crate::board::Notify;
 use crate::daemon::{self, DaemonError};
+use crate::logging;
 use crate::memory;
 use crate::setup::{self, SetupError};
 
@@ -46,7 +47,14 @@ fn run_daemon(arguments: &Arguments) -> Result<(), Failure> {
     // Pictures lie in this memory: no core dump of it, and no look into it by other programs of the same user.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(std::io::Error::from)?;
     let config = arguments.config.load()?;
-    start_log(config.log.level);
+    logging::start(&config.log);
+    log::info!(
+        version = env!("CARGO_PKG_VERSION"), topics = daemon::topic_base(&config);
+        "affectd {} starts with the configuration of {}; its topics begin with {}/.",
+        env!("CARGO_PKG_VERSION"),
+        config.read.join(", "),
+        daemon::topic_base(&config)
+    );
     config
         .warnings()
         .iter()
@@ -54,7 +62,7 @@ fn run_daemon(arguments: &Arguments) -> Result<(), Failure> {
     memory::keep_from_swap(config.privacy.allow_swap, setup::runs_command(&config.camera))
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let stop = stop_flag()?;
-    let done = daemon::run(&config, stop, |_| {})?;
+    let done = daemon::run(&config, stop, |_| {}, |_| {})?;
     log::info!(
         "Stopped: {} frames from the camera; {} windows acknowledged, {} dropped, {} refused, {} undelivered.",
         done.flow.captured,

@@ -43,8 +43,13 @@ pub(crate) fn load(
             listed.unread.extend(variables::unread(&name, &schema));
         }
     }
+    let read: Vec<String> = problems
+        .sources
+        .iter()
+        .map(|source| source.name.clone())
+        .collect();
     let mut config = config(problems)?;
-    config.unread = listed.unread;
+    (config.read, config.unread) = (read, listed.unread);
     Ok(config)
 }
 
@@ -121,6 +126,7 @@ fn config(mut problems: Problems) -> Result<Config, ConfigErrors> {
     let with_passwords = |mut config: Config| {
         config.mqtt.password = passwords.mqtt;
         config.camera.password = passwords.camera;
+        config.status.password = passwords.status;
         config
     };
     if !problems.is_empty() {

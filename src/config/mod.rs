@@ -39,8 +39,8 @@ pub(crate) use load::{from_str, load};
 pub(crate) use problem::ConfigErrors;
 pub(crate) use secret::Secret;
 pub(crate) use tables::{
-    Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, Model, Mqtt,
-    Pace, Place, Privacy, Protocol, Status, Window,
+    Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, LogFormat,
+    Model, Mqtt, Pace, Place, Privacy, Protocol, Status, Window,
 };
 #[cfg(test)]
 pub(crate) use tables::{Mask, MaskKind};
@@ -76,6 +76,9 @@ pub(crate) struct Config {
     pub(crate) status: Status,
     #[serde(default)]
     pub(crate) log: Log,
+    /// The files that were read, and the variables, in the order in which they win.
+    #[serde(skip)]
+    pub(crate) read: Vec<String>,
     /// What looks like configuration and was not read, and why.
     #[serde(skip)]
     pub(crate) unread: Vec<String>,
@@ -97,6 +100,7 @@ impl Config {
             indicator: Indicator::default(),
             status: Status::default(),
             log: Log::default(),
+            read: Vec::new(),
             unread: Vec::new(),
         }
     }

@@ -48,6 +48,18 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
         ));
     }
     all.extend(short_memory(config));
+    let status = &config.status;
+    if let (Some(_), None, Ok(listen)) = (
+        &status.password,
+        &status.tls_certificate,
+        status.listen.parse::<std::net::SocketAddr>(),
+    ) && !listen.ip().is_loopback()
+        && status.metrics
+    {
+        all.push(format!(
+            "[status] password_file: at {listen} the password of the metrics is sent in the clear; give tls_certificate and tls_key, or leave it out: the metrics tell nothing of people"
+        ));
+    }
     let arguments: Vec<String> = camera
         .command
         .iter()

@@ -17,6 +17,14 @@ mod png;
 
 pub(crate) use decode::{DecodeError, Decoder};
 
+/// Whether a file says of itself that it is a picture of more than 65,536 pixels.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn is_large(bytes: &[u8]) -> bool {
+    let jpeg = crate::jpeg::Shape::of(bytes).map(|shape| shape.width as u64 * shape.height as u64);
+    let png = png::size(bytes).map(|[width, height]| u64::from(width) * u64::from(height));
+    jpeg.or(png).is_some_and(|pixels| pixels > 1 << 16)
+}
+
 /// Why a frame was lost.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameError {
@@ -134,6 +142,11 @@ impl Vision {
             faces: faces.collect(),
             skipped,
         })
+    }
+
+    /// Mean brightness of the last frame, 0..=255.
+    pub(crate) fn light(&self) -> u8 {
+        self.decoder.light()
     }
 
     /// Its parts, for timing them one by one.

@@ -160,13 +160,18 @@ impl Process {
     }
 
     pub fn wait(&mut self) -> ExitStatus {
+        self.wait_for(PATIENCE)
+    }
+
+    /// Waits for what may take longer.
+    pub fn wait_for(&mut self, patience: Duration) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
             assert!(
-                began.elapsed() < PATIENCE,
+                began.elapsed() < patience,
                 "the process does not end:\n{}",
                 self.log()
             );

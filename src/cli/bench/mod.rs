@@ -9,10 +9,11 @@ use affect_tflite::regular;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
-use super::{ConfigFiles, Exit, Failure, print, start_log};
+use super::{ConfigFiles, Exit, Failure, print};
 use crate::capture::{Frame, Image, Next, SourceSettings};
 use crate::config::Config;
 use crate::jpeg;
+use crate::logging;
 use crate::place;
 use crate::setup::Setup;
 use crate::vision::{Decoder, Vision};
@@ -84,7 +85,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     } else {
         arguments.config.load()?
     };
-    start_log(config.log.level);
+    logging::start(&config.log);
     // Every face of every frame is classified: no tracks, no rates.
     config.model.classify_hz = 30.0;
     config.model.classify_budget_hz = 1000.0;

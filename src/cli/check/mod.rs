@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use super::columns::folded_problems;
-use super::{ConfigFiles, Exit, Failure, print, say, start_log};
+use super::{ConfigFiles, Exit, Failure, print, say};
 use crate::board::{Sysfs, open_pins};
 use crate::config::{Config, ConfigErrors, Level};
 use crate::daemon;
 use crate::golden;
+use crate::logging;
 use crate::memory;
 use crate::publish::{self, Probe};
 use crate::redact;
@@ -123,15 +124,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
             errors: Some(errors),
         },
     };
-    let level = read
+    let mut log = read
         .config
         .as_ref()
-        .map_or(Level::Info, |config| config.log.level);
+        .map(|config| config.log.clone())
+        .unwrap_or_default();
     // Below are the same words in better order; what goes on beside them is of interest if somebody asks for it.
-    start_log(match level {
-        Level::Info => Level::Error,
-        other => other,
-    });
+    if log.level == Level::Info {
+        log.level = Level::Error;
+    }
+    logging::start(&log);
     lines.add("configuration", &configuration(&read))?;
     if let Some(errors) = &read.errors {
         print(format_args!("\n{}\n", in_words(errors)))?;

@@ -90,6 +90,21 @@ impl Default for Privacy {
 pub(crate) struct Log {
     /// The least important messages that are still written. No level ever writes about a single face.
     pub(crate) level: Level,
+    /// How messages are written.
+    pub(crate) format: LogFormat,
+}
+
+/// How log messages are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// to systemd's journal with fields, where that is where they go; else as lines of text
+    #[default]
+    Auto,
+    /// as lines of text
+    Text,
+    /// as lines of JSON: time, level, target, message, and what the message is about
+    Json,
 }
 
 /// Importance of a log message.
