@@ -85,13 +85,13 @@ rabbit_start() {
         RABBITMQ_MNESIA_BASE=/srv/rabbit/data RABBITMQ_LOG_BASE=/srv/rabbit/log RABBITMQ_ENABLED_PLUGINS_FILE=/srv/rabbit/plugins \
         RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}" /usr/lib/rabbitmq/bin/rabbitmq-server >"$work/rabbit.log" 2>&1 &
     echo $! >"$work/rabbit.pid"
-    within 90 is_open $((first + 2)) && within 20 is_open $((first + 3))
+    within 150 is_open $((first + 2)) && within 60 is_open $((first + 3))
 }
 rabbit_kill() { [[ ! -s $work/rabbit.pid ]] || kill -KILL -- "-$(<"$work/rabbit.pid")" 2>/dev/null || true; }
 nats_start() {
     chroot "$root" /usr/sbin/nats-server -c /srv/nats.conf >>"$work/nats.log" 2>&1 &
     echo $! >"$work/nats.pid"
-    within 20 is_open $((first + 7))
+    within 60 is_open $((first + 7))
 }
 nats_kill() { [[ ! -s $work/nats.pid ]] || kill -KILL "$(<"$work/nats.pid")"; }
 cat >"$root/srv/nats.conf" <<C
@@ -149,11 +149,11 @@ TOML
     local daemon=$!; echo "$daemon" >>"$work/pids"
     windows() { grep -c '/door/window' "$folder/messages" || true; }
     enough() { [[ $(windows) -ge $1 ]]; }
-    within 60 enough 3 || { echo "no windows:"; tail -3 "$folder/log" "$folder/reader.log"; return 1; }
+    within 120 enough 3 || { echo "no windows:"; tail -3 "$folder/log" "$folder/reader.log"; return 1; }
     $kill; sleep 5; $start || { echo "the broker does not come back"; return 1; }
-    within 60 grep -q 'is back' "$folder/log" || { echo "affectd does not come back:"; tail -3 "$folder/log"; return 1; }
+    within 120 grep -q "is back" "$folder/log" || { echo "affectd does not come back:"; tail -3 "$folder/log"; return 1; }
     local before; before=$(windows)
-    within 60 enough $((before + 4)) || { echo "no windows afterwards:"; tail -3 "$folder/log" "$folder/reader.log"; return 1; }
+    within 120 enough $((before + 4)) || { echo "no windows afterwards:"; tail -3 "$folder/log" "$folder/reader.log"; return 1; }
     kill -TERM "$daemon"; wait "$daemon" || { echo "exit $?"; tail -3 "$folder/log"; return 1; }
     within 5 grep -q '/status stopped' "$folder/messages" || { echo "no \`stopped\`"; return 1; }
     kill -TERM "$reader" 2>/dev/null; wait "$reader" 2>/dev/null || true
