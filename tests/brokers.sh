@@ -85,13 +85,13 @@ rabbit_start() {
         RABBITMQ_MNESIA_BASE=/srv/rabbit/data RABBITMQ_LOG_BASE=/srv/rabbit/log RABBITMQ_ENABLED_PLUGINS_FILE=/srv/rabbit/plugins \
         RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+S 1:1 +sbwt none -kernel inet_dist_use_interface {127,0,0,1}" /usr/lib/rabbitmq/bin/rabbitmq-server >"$work/rabbit.log" 2>&1 &
     echo $! >"$work/rabbit.pid"
-    within 90 is_open $((first + 2)) && within 20 is_open $((first + 3))
+    within 150 is_open $((first + 2)) && within 60 is_open $((first + 3))
 }
 rabbit_kill() { [[ ! -s $work/rabbit.pid ]] || kill -KILL -- "-$(<"$work/rabbit.pid")" 2>/dev/null || true; }
 nats_start() {
     chroot "$root" /usr/sbin/nats-server -c /srv/nats.conf >>"$work/nats.log" 2>&1 &
     echo $! >"$work/nats.pid"
-    within 20 is_open $((first + 7))
+    within 60 is_open $((first + 7))
 }
 nats_kill() { [[ ! -s $work/nats.pid ]] || kill -KILL "$(<"$work/nats.pid")"; }
 cat >"$root/srv/nats.conf" <<C
@@ -111,6 +111,7 @@ report() { printf '%-7s %s\n' "$@"; [[ $1 == ok ]] || failed=1; }
 delivers() {
     local url=$1 protocol=$2 kill=$3 start=$4; shift 4
     local folder; folder=$(mktemp -d "$work/run.XXXX")
+    local room; room=$(basename "$folder" | tr "[:upper:]." "[:lower:]-")
     printf secret >"$folder/password"; chmod 600 "$folder/password"
     local more=""
     [[ $protocol == 5 ]] || more=$(printf 'certificate = "%s"\nkey = "%s"' "$files/client.pem" "$files/client.key")
@@ -118,7 +119,7 @@ delivers() {
 config_version = 1
 [deployment]
 site = "test"
-room = "brokers-$$-${folder##*.}"
+room = "$room"
 device = "unit"
 place = "other"
 purpose = "Tests with other brokers"
@@ -142,21 +143,28 @@ $more
 TOML
     AFFECTD__PRIVACY__ALLOW_SWAP=true "$binary" check -c "$folder/affectd.toml" >"$folder/check.txt" 2>&1 || { cat "$folder/check.txt"; return 1; }
     grep -A4 ' broker: ' "$folder/check.txt" | sed -n '1p;/^        /p' | head -5
-    mosquitto_sub "$@" -i "reader-${folder##*.}" -c -q 1 -V "${protocol//3.1.1/mqttv311}" --cafile "$files/ca.pem" -u camera -P secret \
-        -v -t 'affectd/#' >"$folder/messages" 2>"$folder/reader.log" &
+    # A session that outlives broker and connection, so that nothing is missed meanwhile.
+    local session=()
+    [[ $protocol != 5 ]] || session=(-x 3600)
+    while :; do
+        mosquitto_sub "$@" "${session[@]}" -i "reader-$room" -c -q 1 -V "${protocol//3.1.1/mqttv311}" --cafile "$files/ca.pem" \
+            -u camera -P secret -v -t 'affectd/#' >>"$folder/messages" 2>>"$folder/reader.log" || true
+        sleep 0.3
+    done &
     local reader=$!; echo "$reader" >>"$work/pids"
     AFFECTD__PRIVACY__ALLOW_SWAP=true STATE_DIRECTORY=$folder "$binary" run -c "$folder/affectd.toml" >"$folder/log" 2>&1 &
     local daemon=$!; echo "$daemon" >>"$work/pids"
     windows() { grep -c '/door/window' "$folder/messages" || true; }
     enough() { [[ $(windows) -ge $1 ]]; }
-    within 60 enough 3 || { echo "no windows:"; tail -3 "$folder/log" "$folder/reader.log"; return 1; }
+    within 120 enough 3 || { echo "no windows:"; tail -n 3 "$folder/log" "$folder/reader.log"; return 1; }
     $kill; sleep 5; $start || { echo "the broker does not come back"; return 1; }
-    within 60 grep -q 'is back' "$folder/log" || { echo "affectd does not come back:"; tail -3 "$folder/log"; return 1; }
+    within 120 grep -q "is back" "$folder/log" || { echo "affectd does not come back:"; tail -n 3 "$folder/log"; return 1; }
     local before; before=$(windows)
-    within 60 enough $((before + 4)) || { echo "no windows afterwards:"; tail -3 "$folder/log" "$folder/reader.log"; return 1; }
-    kill -TERM "$daemon"; wait "$daemon" || { echo "exit $?"; tail -3 "$folder/log"; return 1; }
+    within 120 enough $((before + 4)) || { echo "no windows afterwards:"; tail -n 3 "$folder/log" "$folder/reader.log"; return 1; }
+    kill -TERM "$daemon"; wait "$daemon" || { echo "exit $?"; tail -n 3 "$folder/log"; return 1; }
     within 5 grep -q '/status stopped' "$folder/messages" || { echo "no \`stopped\`"; return 1; }
-    kill -TERM "$reader" 2>/dev/null; wait "$reader" 2>/dev/null || true
+    local child; child=$(pgrep -P "$reader" || true)
+    kill -KILL "$reader" $child 2>/dev/null || true
     # Those that the subscriber saw, against those that the broker acknowledged.
     grep '/door/window' "$folder/messages" | sed 's/^[^ ]* //' | python3 -c '
 import json, sys

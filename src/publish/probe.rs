@@ -74,7 +74,7 @@ async fn exchange(link: &mut Link<'_>, topic: &str, settings: &Settings) -> Resu
             remedy(code, settings)
         )
     };
-    let token = getrandom::u64().map_or(0, |random| random);
+    let token = getrandom::u64().unwrap_or(0);
     let payload = format!("{{\"check\":\"{token:016x}\"}}").into_bytes();
     // Whether we may listen is no matter of life: what is not heard did not come back.
     let lost = |lost: Lost| match lost {

@@ -1,5 +1,10 @@
 //! A real mosquitto that speaks TLS and WebSocket, with one fault at each port: whether we get in, and what is said.
-#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)] // a test that fails shall say where
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    unreachable_pub
+)] // a test that fails shall say where
 
 use std::fs;
 use std::path::Path;

@@ -141,9 +141,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for warning in read.config.iter().flat_map(Config::warnings) {
         lines.add("configuration", &Finding::Remark(warning))?;
     }
-    let found = |tables: &[&str], look: &mut dyn FnMut(&Config) -> Finding| {
-        read.with(tables)
-            .map_or_else(|skipped| skipped, |config| look(config))
+    let found = |tables: &[&str], look: &mut dyn FnMut(&Config) -> Finding| match read.with(tables) {
+        Ok(config) => look(config),
+        Err(skipped) => skipped,
     };
     lines.add("device id", &found(&["deployment"], &mut device))?;
     let mut setup = None;
