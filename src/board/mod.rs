@@ -286,8 +286,11 @@ impl Board {
             board: board_health(&self.heat),
             spool: SpoolHealth {
                 waiting: outlook.waiting,
+                oldest_seconds: outlook.oldest.map(|oldest| oldest.as_secs()),
+                on_disk: outlook.on_disk,
                 dropped: outlook.dropped,
                 refused: outlook.refused,
+                damaged: outlook.damaged,
                 acknowledged: outlook.acknowledged,
             },
         };

@@ -32,6 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         ("models", Exit::Config, models(&config)),
         ("source", Exit::NoInput, source(&config)),
         ("broker", Exit::Unavailable, broker(&config)),
+        ("spool", Exit::Config, super::spool::place(&config)),
         ("pins", Exit::Unavailable, pins(&config)),
         ("memory", Exit::Config, memory(&config)),
     ];

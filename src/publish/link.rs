@@ -1,15 +1,16 @@
-//! One connection to a broker: one message at a time, each with its answer.
+//! One connection to a broker: one message at a time, each with its answer; windows several at a time.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::packets::{self, Limits, Notice, Outgoing, Reply, Will};
 use super::refusal::{NO_SUBSCRIBERS, SUCCESS, TOO_LARGE};
-use super::{Kind, Settings, explain};
+use super::{Kind, Message, Settings, explain};
 
 /// How long the broker may take for an answer, once it has let us in.
 const ANSWER: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
@@ -32,6 +33,16 @@ pub(super) struct Link<'a> {
     /// How many such questions are not answered yet.
     questions: u32,
     last_id: u16,
+    /// Windows that were sent and are not answered, oldest first.
+    flights: VecDeque<Flight>,
+}
+
+/// A window that is not answered yet.
+struct Flight {
+    id: u16,
+    /// When it was sent.
+    since: Instant,
+    message: Message,
 }
 
 /// Whether a message is taken.
@@ -39,6 +50,15 @@ pub(super) struct Link<'a> {
 pub(super) enum Answer {
     Taken,
     Refused(Notice),
+}
+
+impl Answer {
+    fn of(notice: Notice) -> Self {
+        match notice.code {
+            SUCCESS | NO_SUBSCRIBERS => Self::Taken,
+            _ => Self::Refused(notice),
+        }
+    }
 }
 
 /// How a connection ends that nobody wanted to end.
@@ -91,6 +111,7 @@ impl<'a> Link<'a> {
             asked: None,
             questions: 0,
             last_id: 0,
+            flights: VecDeque::new(),
         };
         match timeout(limit, link.shake_hands()).await {
             Ok(limits) => link.limits = limits?,
@@ -147,10 +168,93 @@ impl<'a> Link<'a> {
         left: Option<Duration>,
     ) -> Result<Answer, Lost> {
         let acknowledged = kind != Kind::Passing && self.limits.acknowledges;
-        let id = acknowledged.then(|| {
-            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
-            self.last_id
+        let id = acknowledged.then(|| self.new_id());
+        match self.write(topic, payload, kind, left, id)? {
+            None => {}
+            Some(refused) => return Ok(Answer::Refused(refused)),
+        }
+        if id.is_none() {
+            self.ask()?;
+        }
+        let answer = timeout(ANSWER, async {
+            loop {
+                match self.hear().await? {
+                    Reply::Acknowledged { id: of, notice } if Some(of) == id => {
+                        return Ok(Answer::of(notice));
+                    }
+                    Reply::Pong if id.is_none() && self.questions == 0 => return Ok(Answer::Taken),
+                    // An answer to something that we did not send.
+                    _ => {}
+                }
+            }
         });
+        answer.await.unwrap_or(Err(Lost::Unanswered))
+    }
+
+    /// Sends a window, of which [`Self::answer`] says what became; or says why it cannot be sent.
+    pub(super) fn begin(
+        &mut self,
+        message: &Message,
+        payload: Vec<u8>,
+        left: Duration,
+    ) -> Result<Option<Notice>, Lost> {
+        let id = self.new_id();
+        let refused = self.write(&message.topic, payload, message.kind, Some(left), Some(id))?;
+        if refused.is_none() {
+            self.flights.push_back(Flight {
+                id,
+                since: Instant::now(),
+                message: message.clone(),
+            });
+        }
+        Ok(refused)
+    }
+
+    /// What becomes of one of the windows that were sent. Keeps the connection alive meanwhile, and if there are none, until it
+    /// ends. May be dropped at any time.
+    pub(super) async fn answer(&mut self) -> Result<(Message, Answer), Lost> {
+        loop {
+            let oldest = self.flights.front().map(|flight| flight.since + ANSWER);
+            let until = oldest.unwrap_or_else(|| Instant::now() + ANSWER);
+            match timeout_at(until, self.hear()).await {
+                Ok(reply) => {
+                    if let Reply::Acknowledged { id, notice } = reply?
+                        && let Some(index) = self.flights.iter().position(|flight| flight.id == id)
+                        && let Some(flight) = self.flights.remove(index)
+                    {
+                        return Ok((flight.message, Answer::of(notice)));
+                    }
+                }
+                Err(_) if oldest.is_some() => return Err(Lost::Unanswered),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// The windows that are not answered, oldest first.
+    pub(super) fn unanswered(self) -> Vec<Message> {
+        self.flights.into_iter().map(|flight| flight.message).collect()
+    }
+
+    /// Whether all windows are answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    fn new_id(&mut self) -> u16 {
+        self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+        self.last_id
+    }
+
+    /// Writes a message; one that is longer than the broker takes is refused.
+    fn write(
+        &mut self,
+        topic: &str,
+        payload: Vec<u8>,
+        kind: Kind,
+        left: Option<Duration>,
+        id: Option<u16>,
+    ) -> Result<Option<Notice>, Lost> {
         let message = Outgoing {
             topic: topic.to_owned(),
             payload,
@@ -162,7 +266,7 @@ impl<'a> Link<'a> {
         if let Some(longest) = self.limits.longest
             && packet.len() > longest as usize
         {
-            return Ok(Answer::Refused(Notice {
+            return Ok(Some(Notice {
                 code: TOO_LARGE,
                 words: Some(format!(
                     "it has {} bytes, and the broker takes {longest}",
@@ -172,34 +276,7 @@ impl<'a> Link<'a> {
             }));
         }
         self.say(&packet);
-        if id.is_none() {
-            self.ask()?;
-        }
-        let answer = timeout(ANSWER, async {
-            loop {
-                match self.hear().await? {
-                    Reply::Acknowledged { id: of, notice } if Some(of) == id => {
-                        return Ok(match notice.code {
-                            SUCCESS | NO_SUBSCRIBERS => Answer::Taken,
-                            _ => Answer::Refused(notice),
-                        });
-                    }
-                    Reply::Pong if id.is_none() && self.questions == 0 => return Ok(Answer::Taken),
-                    // An answer to something that we did not send.
-                    _ => {}
-                }
-            }
-        });
-        answer.await.unwrap_or(Err(Lost::Unanswered))
-    }
-
-    /// Keeps the connection alive until it ends. May be dropped at any time.
-    pub(super) async fn idle(&mut self) -> Lost {
-        loop {
-            if let Err(lost) = self.hear().await {
-                return lost;
-            }
-        }
+        Ok(None)
     }
 
     /// Disconnects, so that the last will does not come.
