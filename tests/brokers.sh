@@ -14,7 +14,7 @@ setup() {
   echo "brokers.sh: Debian 13 with RabbitMQ and NATS comes to $ROOT (400 MB)"
   # From where this system gets its own packages.
   local mirror
-  mirror=$(grep -hoE 'https?://[^ ]*/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1 | tr -d ' ')
+  mirror=$(grep -hoE 'https?://[^ ]*/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1 | tr -d ' ' || true)
   rm -rf "$ROOT"
   mkdir -p "$(dirname "$ROOT")"
   # In a chroot no service may be started while packages are unpacked.

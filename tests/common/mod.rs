@@ -23,9 +23,10 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The binary under test. Whose machine this is may have swap; what the daemon does about that is seen in `tests/swap.sh`.
+/// The binary under test; `AFFECTD_BINARY` is another one, such as an optimised build. Whose machine this is may have swap; what the daemon does about that is seen in `tests/swap.sh`.
 pub fn affectd() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_affectd"));
+    let binary = std::env::var_os("AFFECTD_BINARY");
+    let mut command = Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_affectd").into()));
     command.env("AFFECTD__PRIVACY__ALLOW_SWAP", "true");
     // Without a state directory of its own, a daemon would find what another test left.
     static NEXT: AtomicU32 = AtomicU32::new(0);
