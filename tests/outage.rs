@@ -148,7 +148,10 @@ impl Device {
         let output = self.command().args(["spool", "--windows"]).output().unwrap();
         assert!(output.status.success(), "{}", stderr(&output));
         let lines = stdout(&output);
-        lines.lines().map(|line| key(&serde_json::from_str(line).unwrap())).collect()
+        lines
+            .lines()
+            .map(|line| key(&serde_json::from_str(line).unwrap()))
+            .collect()
     }
 
     /// What was in memory is gone.
@@ -243,7 +246,11 @@ fn prove(broker: &mut dyn Broker, kills: u32, every_restart: u64, seed: u64) -> 
             device.cut_power();
             let after = device.waiting();
             let gone: BTreeSet<Key> = before.difference(&after).cloned().collect();
-            assert!(gone.len() <= SYNC, "{} windows are lost with the power", gone.len());
+            assert!(
+                gone.len() <= SYNC,
+                "{} windows are lost with the power",
+                gone.len()
+            );
             count.most_lost_at_once = count.most_lost_at_once.max(gone.len());
             lost.extend(gone);
         }
@@ -267,7 +274,11 @@ fn judge(subscriber: &Subscriber, waited: &BTreeSet<Key>, lost: &BTreeSet<Key>, 
     let mut first: HashMap<Key, String> = HashMap::new();
     let mut runs: Vec<String> = Vec::new();
     let mut last: BTreeMap<String, u64> = BTreeMap::new();
-    for message in subscriber.seen().iter().filter(|message| message.topic.ends_with("/window")) {
+    for message in subscriber
+        .seen()
+        .iter()
+        .filter(|message| message.topic.ends_with("/window"))
+    {
         let key = key(&message.json());
         if let Some(before) = first.get(&key) {
             assert_eq!(*before, message.payload, "{key:?} came twice, and not the same");
@@ -277,23 +288,34 @@ fn judge(subscriber: &Subscriber, waited: &BTreeSet<Key>, lost: &BTreeSet<Key>, 
         first.insert(key.clone(), message.payload.clone());
         let (run, number) = key;
         if runs.last() != Some(&run) {
-            assert!(!runs.contains(&run), "windows of {run} came after those of a later run");
+            assert!(
+                !runs.contains(&run),
+                "windows of {run} came after those of a later run"
+            );
             runs.push(run.clone());
         }
         let from = last.get(&run).map_or(0, |last| last + 1);
         for missing in from..number {
             let key = (run.clone(), missing);
-            assert!(lost.contains(&key), "{missing} of {run} is missing before {number}");
+            assert!(
+                lost.contains(&key),
+                "{missing} of {run} is missing before {number}"
+            );
         }
         last.insert(run, number);
     }
-    let missing: Vec<&Key> = waited.difference(lost).filter(|key| !first.contains_key(*key)).collect();
+    let missing: Vec<&Key> = waited
+        .difference(lost)
+        .filter(|key| !first.contains_key(*key))
+        .collect();
     assert!(missing.is_empty(), "they waited and never came: {missing:?}");
     (count.runs, count.windows) = (runs.len(), first.len());
 }
 
 fn seed() -> u64 {
-    let given = std::env::var("AFFECTD_SEED").ok().and_then(|seed| seed.parse().ok());
+    let given = std::env::var("AFFECTD_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap();
     given.unwrap_or(now.as_nanos() as u64 | 1)
 }
@@ -308,7 +330,10 @@ fn twenty_kills_lose_no_window() {
 #[test]
 #[ignore = "takes a quarter of an hour: make test-delivery"]
 fn many_kills_lose_no_window() {
-    let kills = std::env::var("KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(500);
+    let kills = std::env::var("KILLS")
+        .ok()
+        .and_then(|kills| kills.parse().ok())
+        .unwrap_or(500);
     let name = std::env::var("BROKER").unwrap_or_else(|_| "mosquitto".to_owned());
     let count = match name.as_str() {
         "mosquitto" => prove(&mut keeping_mosquitto(), kills, 12, seed()),
@@ -333,10 +358,17 @@ fn what_waits_can_be_looked_at_while_the_daemon_runs_and_goes_out_after_a_restar
     let mut daemon = device.start();
     wait_until("forty windows", || device.waiting().len() > 40, || daemon.log());
     let said = stdout(&device.command().arg("spool").output().unwrap());
-    assert!(said.contains("windows wait in") && said.contains("run     "), "{said}");
+    assert!(
+        said.contains("windows wait in") && said.contains("run     "),
+        "{said}"
+    );
     daemon.signal("-TERM");
     assert!(daemon.wait().success());
-    assert!(daemon.log().contains("which wait on the disk for the next start"), "{}", daemon.log());
+    assert!(
+        daemon.log().contains("which wait on the disk for the next start"),
+        "{}",
+        daemon.log()
+    );
     device.cut_power();
     let waiting = device.waiting();
     broker.start();
@@ -347,7 +379,11 @@ fn what_waits_can_be_looked_at_while_the_daemon_runs_and_goes_out_after_a_restar
     subscriber.window_numbers(all + 3);
     let windows: Vec<Key> = subscriber.windows().iter().map(key).collect();
     let expected: Vec<Key> = (0..all as u64).map(|number| (first.0.clone(), number)).collect();
-    assert_eq!(windows[..all], expected, "those of before come first, under their own name");
+    assert_eq!(
+        windows[..all],
+        expected,
+        "those of before come first, under their own name"
+    );
     assert_ne!(windows[all].0, first.0);
     assert_eq!(windows[all].1, 0);
     daemon.signal("-TERM");
@@ -364,7 +400,9 @@ impl Disk {
             .args(["-t", "tmpfs", "-o", &format!("size={size}"), "affectd-test"])
             .arg(at)
             .output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
+        mounted
+            .is_ok_and(|output| output.status.success())
+            .then(|| Self(at.to_owned()))
     }
 
     fn mode(&self, mode: &str) {
@@ -447,12 +485,18 @@ impl Card {
             at: at.to_owned(),
         };
         fs::File::create(&card.image).unwrap().set_len(24 << 20).unwrap();
-        let made = Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&card.image).status();
+        let made = Command::new("mkfs.ext4")
+            .args(["-q", "-F"])
+            .arg(&card.image)
+            .status();
         (made.is_ok_and(|status| status.success()) && card.plug()).then_some(card)
     }
 
     fn plug(&self) -> bool {
-        let mounted = Command::new("mount").args(["-o", "loop"]).args([&self.image, &self.at]).status();
+        let mounted = Command::new("mount")
+            .args(["-o", "loop"])
+            .args([&self.image, &self.at])
+            .status();
         mounted.is_ok_and(|status| status.success())
     }
 
@@ -463,7 +507,10 @@ impl Card {
     /// What is on it at this moment, for the next time that it is plugged in.
     fn copy(&self) -> PathBuf {
         let copy = self.image.with_extension("copy");
-        let copied = Command::new("cp").arg("--sparse=always").args([&self.image, &copy]).status();
+        let copied = Command::new("cp")
+            .arg("--sparse=always")
+            .args([&self.image, &copy])
+            .status();
         assert!(copied.unwrap().success());
         copy
     }
@@ -472,7 +519,10 @@ impl Card {
     fn written(&self) -> u64 {
         let mounts = fs::read_to_string("/proc/mounts").unwrap();
         let at = self.at.display().to_string();
-        let line = mounts.lines().find(|line| line.split(' ').nth(1) == Some(&at)).unwrap();
+        let line = mounts
+            .lines()
+            .find(|line| line.split(' ').nth(1) == Some(&at))
+            .unwrap();
         let device = line.split(' ').next().unwrap().trim_start_matches("/dev/");
         let stat = fs::read_to_string(format!("/sys/block/{device}/stat")).unwrap();
         stat.split_whitespace().nth(6).unwrap().parse::<u64>().unwrap() * 512
@@ -481,7 +531,11 @@ impl Card {
 
 impl Drop for Card {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.at).stderr(std::process::Stdio::null()).status();
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(&self.at)
+            .stderr(std::process::Stdio::null())
+            .status();
     }
 }
 
@@ -501,7 +555,11 @@ fn a_power_cut_while_a_card_is_written_loses_what_was_not_synced() {
     let (mut most, rounds) = (0, 30);
     for _ in 0..rounds {
         let mut daemon = device.start();
-        wait_until("the camera", || daemon.log().contains("is streaming"), || daemon.log());
+        wait_until(
+            "the camera",
+            || daemon.log().contains("is streaming"),
+            || daemon.log(),
+        );
         thread::sleep(dice.millis(0, 4000));
         let before = device.waiting();
         let copy = card.copy();
@@ -513,7 +571,11 @@ fn a_power_cut_while_a_card_is_written_loses_what_was_not_synced() {
         device.cut_power();
         let after = device.waiting();
         let gone: BTreeSet<Key> = before.difference(&after).cloned().collect();
-        assert!(gone.len() <= SYNC, "{} windows are lost with the power", gone.len());
+        assert!(
+            gone.len() <= SYNC,
+            "{} windows are lost with the power",
+            gone.len()
+        );
         most = most.max(gone.len());
         lost.extend(gone);
         all.extend(after);
@@ -543,7 +605,10 @@ fn a_power_cut_while_a_card_is_written_loses_what_was_not_synced() {
 #[test]
 #[ignore = "measures: make measure-spool"]
 fn measure_what_the_card_is_written_by_the_daemon() {
-    let minutes = std::env::var("MINUTES").ok().and_then(|minutes| minutes.parse().ok()).unwrap_or(10u64);
+    let minutes = std::env::var("MINUTES")
+        .ok()
+        .and_then(|minutes| minutes.parse().ok())
+        .unwrap_or(10u64);
     let broker = Mosquitto::started();
     let mut all = Vec::new();
     for (what, port, runtime) in [
@@ -570,10 +635,16 @@ fn measure_what_the_card_is_written_by_the_daemon() {
     thread::sleep(Duration::from_secs(60));
     let io = |daemon: &Process| {
         let text = fs::read_to_string(format!("/proc/{}/io", daemon.id())).unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: ")).unwrap();
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("write_bytes: "))
+            .unwrap();
         line.parse::<u64>().unwrap()
     };
-    let before: Vec<(u64, u64)> = all.iter().map(|(.., card, daemon)| (io(daemon), card.written())).collect();
+    let before: Vec<(u64, u64)> = all
+        .iter()
+        .map(|(.., card, daemon)| (io(daemon), card.written()))
+        .collect();
     thread::sleep(Duration::from_secs(minutes * 60));
     for ((what, .., card, daemon), (process, device)) in all.iter().zip(before) {
         let a_day = |bytes: u64| bytes as f64 * 1440.0 / minutes as f64 / 1_048_576.0;
@@ -594,7 +665,9 @@ fn measure_how_soon_a_broker_that_is_back_has_a_window() {
     for seconds in [5, 30, 150] {
         let mut broker = keeping_mosquitto();
         let device = Device::new(broker.port, "5");
-        let text = fs::read_to_string(&device.config).unwrap().replace("retry_max = \"1s\"", "");
+        let text = fs::read_to_string(&device.config)
+            .unwrap()
+            .replace("retry_max = \"1s\"", "");
         fs::write(&device.config, text).unwrap();
         let mut subscriber = Subscriber::start(broker.port, &["5", "session=counts"]);
         subscriber.wait_for_connection();

@@ -15,7 +15,11 @@ pub(super) use value::{Kind, kind};
 const ABSENT_ON_PURPOSE: [(&str, &str, &str); 4] = [
     ("mqtt", "password", INTO_A_FILE),
     ("camera", "password", INTO_A_FILE),
-    ("mqtt", "queue", "windows wait on the disk now: set `max_size` in [spool]"),
+    (
+        "mqtt",
+        "queue",
+        "windows wait on the disk now: set `max_size` in [spool]",
+    ),
     ("mqtt", "message_expiry", "set `max_age` in [spool]"),
 ];
 /// Where a password belongs.

@@ -57,7 +57,9 @@ mod tests {
         assert_eq!(parse("32MiB"), Some(32 << 20));
         assert_eq!(parse("0MiB"), Some(0));
         assert_eq!(parse("9999MiB"), Some(9999 << 20));
-        for text in ["", "MiB", "32", "32 MiB", "32MB", "32mib", "+3MiB", "1.5MiB", "10000MiB", "٣MiB"] {
+        for text in [
+            "", "MiB", "32", "32 MiB", "32MB", "32mib", "+3MiB", "1.5MiB", "10000MiB", "٣MiB",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -23,15 +23,19 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The binary under test; `AFFECTD_BINARY` is another one, such as an optimised build. Whose machine this is may have swap; what the daemon does about that is seen in `tests/swap.sh`.
+/// The binary under test; `TESTED_BINARY` is another one, such as an optimised build. Whose machine this is may have swap; what the daemon does about that is seen in `tests/swap.sh`.
 pub fn affectd() -> Command {
-    let binary = std::env::var_os("AFFECTD_BINARY");
+    let binary = std::env::var_os("TESTED_BINARY");
     let mut command = Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_affectd").into()));
     command.env("AFFECTD__PRIVACY__ALLOW_SWAP", "true");
     // Without a state directory of its own, a daemon would find what another test left.
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let home = format!("{}/state-{}-{number}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    let home = format!(
+        "{}/state-{}-{number}",
+        env!("CARGO_TARGET_TMPDIR"),
+        std::process::id()
+    );
     command.env("XDG_STATE_HOME", home);
     command
 }
@@ -399,7 +403,11 @@ impl Subscriber {
 
     /// Waits until it is subscribed.
     pub fn wait_for_connection(&self) {
-        wait_until("the subscriber", || self.connected.load(Ordering::Relaxed), String::new);
+        wait_until(
+            "the subscriber",
+            || self.connected.load(Ordering::Relaxed),
+            String::new,
+        );
     }
 
     /// Waits for a message; those before it are kept in `seen`.

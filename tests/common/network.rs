@@ -47,11 +47,7 @@ impl Network {
                 }
             }
         });
-        Self {
-            port,
-            ends,
-            weather,
-        }
+        Self { port, ends, weather }
     }
 
     /// Breaks every connection on the daemon's side; the broker notices it only if the network `closes` its side, too.
@@ -84,13 +80,18 @@ fn carry(mut from: TcpStream, to: TcpStream, latency: Duration, weather: &Weathe
     while let Ok(count @ 1..) = from.read(&mut piece) {
         if weather.swallows.load(Ordering::Relaxed) {
             // From now on there is a gap, so nothing more may follow.
-            while !from.peek(&mut piece).is_ok_and(|count| count == 0) && weather.swallows.load(Ordering::Relaxed) {
+            while !from.peek(&mut piece).is_ok_and(|count| count == 0)
+                && weather.swallows.load(Ordering::Relaxed)
+            {
                 thread::sleep(Duration::from_millis(20));
             }
             let _ = from.shutdown(Shutdown::Both);
             break;
         }
-        if sender.send((Instant::now() + latency, piece[..count].to_vec())).is_err() {
+        if sender
+            .send((Instant::now() + latency, piece[..count].to_vec()))
+            .is_err()
+        {
             break;
         }
     }

@@ -51,7 +51,10 @@ fn what_comes_later_wins_key_by_key() {
     )
     .expect("accepted");
     let mqtt = config.mqtt;
-    assert_eq!((mqtt.host.as_str(), mqtt.port, mqtt.base.as_str()), ("a", 2, "b3"));
+    assert_eq!(
+        (mqtt.host.as_str(), mqtt.port, mqtt.base.as_str()),
+        ("a", 2, "b3")
+    );
     assert_eq!(
         (mqtt.username.as_deref(), mqtt.client_id.as_deref()),
         (Some("20"), Some("env"))

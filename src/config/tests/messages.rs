@@ -142,7 +142,10 @@ fn an_unknown_key_and_the_likely_one() {
             "unknown table `mqqt`\n    [mqqt]\n     ^^^^  did you mean `mqtt`?",
         ),
         ("[window]\ncolour = 1", "known here: `length`"),
-        ("[camera]\ncolour = 1", "`affectd config --defaults` lists all keys"),
+        (
+            "[camera]\ncolour = 1",
+            "`affectd config --defaults` lists all keys",
+        ),
         ("[mqtt]\nqueue = 1000", "`queue` has another place"),
         ("[spool]\nmax_size = \"32MB\"", "whole MiB, such as \"32MiB\""),
         (

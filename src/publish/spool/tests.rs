@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use super::segments::files;
 use super::*;
@@ -152,6 +152,12 @@ fn window(seq: u64, given: Clocks) -> Window {
 fn seq(window: &Window) -> u64 {
     let report: serde_json::Value = serde_json::from_slice(&window.report).unwrap();
     report["seq"].as_u64().unwrap()
+}
+
+/// What this thread has worked, however busy the machine is.
+fn cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap()
 }
 
 fn numbers(range: std::ops::Range<u64>) -> Vec<u64> {
@@ -505,7 +511,7 @@ fn nobody_else_may_read_it_and_two_daemons_do_not_share_it() {
 #[test]
 fn a_day_without_a_broker_is_kept_in_little_memory_and_goes_out_in_order() {
     let mut machine = Machine::new();
-    let began = Instant::now();
+    let began = cpu_time();
     for number in 0..5760 {
         machine.window();
         machine.pass(STEP);
@@ -532,8 +538,8 @@ fn a_day_without_a_broker_is_kept_in_little_memory_and_goes_out_in_order() {
     assert_eq!(expected, 5760);
     machine.keep();
     assert_eq!(machine.files(), Vec::<PathBuf>::new());
-    let took = began.elapsed();
-    assert!(took < Duration::from_secs(60), "{took:?}");
+    let took = cpu_time() - began;
+    assert!(took < Duration::from_secs(30), "{took:?}");
 }
 
 #[test]
