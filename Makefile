@@ -21,7 +21,7 @@ test: setup lint deny
 # from Debian 13 into target/brokers. Needs root; half an hour.
 KILLS ?= 60
 test-delivery: setup
-	tests/brokers.sh setup
+	tests/outage-brokers.sh setup
 	BROKER=mosquitto KILLS=500 cargo test --test outage many_kills -- --ignored --nocapture
 	for broker in rabbitmq nats; do \
 	  BROKER=$$broker KILLS=$(KILLS) cargo test --test outage many_kills -- --ignored --nocapture || exit 1; done

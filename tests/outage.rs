@@ -55,11 +55,11 @@ struct Other {
 
 impl Other {
     fn script(&self, what: &str) {
-        let script = root().join("tests/brokers.sh");
+        let script = root().join("tests/outage-brokers.sh");
         let done = Command::new(script)
             .args([what, &self.name, &self.port.to_string()])
             .status();
-        assert!(done.unwrap().success(), "tests/brokers.sh {what} {}", self.name);
+        assert!(done.unwrap().success(), "tests/outage-brokers.sh {what} {}", self.name);
     }
 }
 

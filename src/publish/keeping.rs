@@ -10,8 +10,11 @@ use crate::clock::Clocks;
 /// How often the keeper looks whether something has to be written.
 const KEEPER_PERIOD: Duration = Duration::from_secs(1);
 
+/// What is done to the spool while it is there.
+type Act<'a> = &'a mut dyn FnMut(&mut Spool);
+
 /// One round of the keeper; `access` gives it the spool for a moment.
-pub(super) fn keep(keeper: &mut Keeper, access: &mut dyn FnMut(&mut dyn FnMut(&mut Spool)), all: bool) {
+pub(super) fn keep(keeper: &mut Keeper, access: &mut dyn FnMut(Act<'_>), all: bool) {
     let now = Clocks::now();
     let mut work = None;
     access(&mut |spool| work = Some(spool.plan(&now, all)));

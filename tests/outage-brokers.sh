@@ -2,8 +2,8 @@
 # Other brokers for tests/outage.rs: RabbitMQ 4 (MQTT 5) and NATS (MQTT 3.1.1) of Debian 13, in a folder below target/, each
 # one node on the loopback. Needs root, and mmdebstrap the first time.
 #
-#   tests/brokers.sh setup
-#   tests/brokers.sh start|stop|kill rabbitmq|nats PORT      stop: as a service is stopped; kill: kill -9
+#   tests/outage-brokers.sh setup
+#   tests/outage-brokers.sh start|stop|kill rabbitmq|nats PORT      stop: as a service is stopped; kill: kill -9
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ROOT=$PWD/target/brokers/debian
@@ -11,7 +11,7 @@ ROOT=$PWD/target/brokers/debian
 setup() {
   [ -x "$ROOT/usr/sbin/nats-server" ] && [ -e "$ROOT/usr/lib/rabbitmq/bin/rabbitmq-server" ] && return
   command -v mmdebstrap >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -qq -y mmdebstrap >/dev/null
-  echo "brokers.sh: Debian 13 with RabbitMQ and NATS comes to $ROOT (400 MB)"
+  echo "outage-brokers.sh: Debian 13 with RabbitMQ and NATS comes to $ROOT (400 MB)"
   # From where this system gets its own packages.
   local mirror
   mirror=$(grep -hoE 'https?://[^ ]*/debian/?( |$)' /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | head -1 | tr -d ' ' || true)
@@ -33,7 +33,7 @@ wait_for_port() {
     (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null && return
     sleep 0.1
   done
-  echo "brokers.sh: $NAME does not listen on $PORT" >&2
+  echo "outage-brokers.sh: $NAME does not listen on $PORT" >&2
   tail -20 "$ROOT$(home)/log" >&2
   exit 1
 }
