@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test attack test-systemd test-swap test-swap-guest test-brokers cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean track test-page test-metrics
+.PHONY: demo test attack test-systemd test-swap test-swap-guest test-brokers cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean track test-page test-metrics test-delivery measure-spool
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB) $(STAMPS)/build-packages
@@ -16,6 +16,21 @@ test: setup lint deny
 	cargo test
 	cargo test --package affect-attack --package affect-scenes --package affect-train --profile train
 	@echo "make test: all passed"
+
+# Delivery, counted: the daemon killed 500 times with mosquitto, and KILLS times with RabbitMQ (MQTT 5) and NATS (3.1.1), which come
+# from Debian 13 into target/brokers. Needs root; half an hour.
+KILLS ?= 60
+test-delivery: setup
+	tests/outage-brokers.sh setup
+	BROKER=mosquitto KILLS=500 cargo test --test outage many_kills -- --ignored --nocapture
+	for broker in rabbitmq nats; do \
+	  BROKER=$$broker KILLS=$(KILLS) cargo test --test outage many_kills -- --ignored --nocapture || exit 1; done
+	cargo test --test outage power_cut -- --ignored --nocapture
+
+# What the spool costs: bytes written to a card in a day, how a day drains over a slow link, memory. See docs/delivery.md.
+measure-spool: setup
+	cargo test --bin affectd measure_ -- --ignored --nocapture --test-threads 1
+	cargo test --test outage measure_ -- --ignored --nocapture --test-threads 1
 
 # A trained attacker against the privacy gate: each rule off in turn, the claim, its limits, and what the gate costs. Hours on
 # two cores: see docs/attack.md. ATTACK=rules, claims, limits, utility or replay (the whole program) runs one of them.

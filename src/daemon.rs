@@ -16,9 +16,9 @@ use crate::delegate::Probation;
 use crate::identity::Nameless;
 use crate::last_report::LastReport;
 use crate::pipeline::{self, Flow};
-use crate::place::{state_dir, state_dir_or_home};
+use crate::place::{self, state_dir, state_dir_or_home};
 use crate::progress::Progress;
-use crate::publish::{Died, Publisher, Settings, Summary};
+use crate::publish::{DRAIN_PER_SECOND, Died, Limits, Place, Publisher, Settings, Summary};
 use crate::room::{Room, RoomError};
 use crate::setup::{Setup, SetupError, device, device_id, names, pace, source};
 use crate::starts::Started;
@@ -133,7 +133,11 @@ pub(crate) fn run(
     if let Some(address) = server.as_ref().and_then(|server| server.address) {
         open(address);
     }
-    let publisher = Publisher::start(settings(config), info, Arc::clone(&progress))?;
+    let settings = Settings {
+        spool: spool(config),
+        ..settings(config)
+    };
+    let publisher = Publisher::start(settings, info, Arc::clone(&progress))?;
     let camera = CameraStates::new(&publisher, &names, &config.camera.name);
     // A daemon waits for a source that is not there; a file's end is the end.
     let pace = Pace {
@@ -208,6 +212,20 @@ impl Drop for Sets<'_> {
     }
 }
 
+/// Where windows wait on the disk; nowhere if that is not wanted, or there is no place.
+fn spool(config: &Config) -> Option<Place> {
+    if config.spool.max_size == 0 {
+        return None;
+    }
+    let place = place::spool();
+    if place.is_none() {
+        log::warn!(
+            "There is no state directory, so windows that wait for the broker are lost with a restart: run affectd by systemd, or set STATE_DIRECTORY."
+        );
+    }
+    place
+}
+
 /// Where and how to publish.
 pub(crate) fn settings(config: &Config) -> Settings {
     let mqtt = &config.mqtt;
@@ -225,9 +243,13 @@ pub(crate) fn settings(config: &Config) -> Settings {
         protocol: mqtt.protocol,
         keep_alive: mqtt.keep_alive,
         base: topic_base(config),
-        queue: mqtt.queue as usize,
+        limits: Limits {
+            age: config.spool.max_age,
+            size: config.spool.max_size,
+        },
+        spool: None,
+        drain_per_second: DRAIN_PER_SECOND,
         retry_max: mqtt.retry_max,
-        message_expiry: mqtt.message_expiry,
     }
 }
 

@@ -4,6 +4,11 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::publish::Place;
+
+/// The spool's folder.
+const SPOOL: &str = "spool";
+
 /// Folders that may hold `models/`, `runtime/` and `tests/data/`, the most particular first: what
 /// `AFFECTD_SHARE` says, the folders above the program (a checkout), and where packages put them.
 fn roots() -> Vec<PathBuf> {
@@ -130,6 +135,29 @@ pub(crate) fn store(file: &Path, text: &str) -> std::io::Result<()> {
     written.write_all(text.as_bytes())?;
     written.sync_all()?;
     std::fs::rename(&new, file)
+}
+
+/// Where windows wait for the broker: below the state directory, and what is newest below the runtime directory, which is in
+/// memory (systemd's `RuntimeDirectory=`).
+pub(crate) fn spool() -> Option<Place> {
+    let state = state_dir_or_home()?.join(SPOOL);
+    let folders = std::env::var_os("RUNTIME_DIRECTORY");
+    let runtime = folders.and_then(|folders| std::env::split_paths(&folders).next());
+    Some(Place {
+        state,
+        runtime: runtime.map(|folder| folder.join(SPOOL)),
+    })
+}
+
+/// The same, for commands that somebody runs beside the service.
+pub(crate) fn spool_of_service() -> Place {
+    let state = state_dir_of_service().join(SPOOL);
+    let runtime = Some(Path::new("/run/affectd").join(SPOOL));
+    match spool() {
+        // Where they have no place of their own, the service's.
+        Some(own) if state_dir().is_some() || !state.exists() && own.state.exists() => own,
+        _ => Place { state, runtime },
+    }
 }
 
 /// The bundled demo clip.

@@ -363,8 +363,11 @@ fn coarse(board: BoardHealth) -> BoardHealth {
 fn spool_health(outlook: Outlook) -> SpoolHealth {
     SpoolHealth {
         waiting: outlook.waiting,
+        oldest_seconds: outlook.oldest.map(|oldest| oldest.as_secs()),
+        on_disk: outlook.on_disk,
         dropped: outlook.dropped,
         refused: outlook.refused,
+        damaged: outlook.damaged,
         acknowledged: outlook.acknowledged,
     }
 }

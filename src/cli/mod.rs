@@ -29,6 +29,7 @@ mod model;
 mod playing;
 mod replay;
 mod run;
+mod spool;
 mod try_delegate;
 
 /// How a group of people feels, from a camera, over MQTT: never an image, an identity or one person.
@@ -51,6 +52,8 @@ enum Command {
     Cameras(cameras::Arguments),
     /// Check configuration, models, source and broker.
     Check(check::Arguments),
+    /// Show which windows wait for the broker, and which it refused for good.
+    Spool(spool::Arguments),
     /// Write one report on this device for a support ticket: no faces, no secrets.
     Doctor(doctor::Arguments),
     /// Print the configuration template, the configuration in effect, or a JSON Schema.
@@ -193,6 +196,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Cameras(arguments) => cameras::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Spool(arguments) => spool::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => configuration::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -64,12 +64,18 @@ fn run_daemon(arguments: &Arguments) -> Result<(), Failure> {
     let stop = stop_flag()?;
     let done = daemon::run(&config, stop, |_| {}, |_| {})?;
     log::info!(
-        "Stopped: {} frames from the camera; {} windows acknowledged, {} dropped, {} refused, {} undelivered.",
+        "Stopped: {} frames from the camera; {} windows acknowledged, {} dropped, {} refused, {} damaged, {} undelivered{}.",
         done.flow.captured,
         done.published.acknowledged,
         done.published.dropped,
         done.published.refused,
-        done.published.undelivered
+        done.published.damaged,
+        done.published.undelivered,
+        match (done.published.undelivered, done.published.kept) {
+            (0, _) => "",
+            (_, true) => ", which wait on the disk for the next start",
+            (_, false) => " and lost",
+        }
     );
     Ok(())
 }

@@ -12,12 +12,18 @@ use super::variables::meant;
 pub(super) use value::{Kind, kind};
 
 /// Keys that people expect and that are deliberately not there: table, key, what to do instead.
-const ABSENT_ON_PURPOSE: [(&str, &str, &str); 5] = [
+const ABSENT_ON_PURPOSE: [(&str, &str, &str); 7] = [
     ("mqtt", "password", INTO_A_FILE),
     ("camera", "password", INTO_A_FILE),
     ("mqtt.tls", "insecure", NEVER_UNVERIFIED),
     ("mqtt.tls", "skip_verify", NEVER_UNVERIFIED),
     ("mqtt.tls", "verify", NEVER_UNVERIFIED),
+    (
+        "mqtt",
+        "queue",
+        "windows wait on the disk now: set `max_size` in [spool]",
+    ),
+    ("mqtt", "message_expiry", "set `max_age` in [spool]"),
 ];
 /// Where a password belongs.
 const INTO_A_FILE: &str = "write it into a file of its own and give the file as `password_file`";
@@ -149,12 +155,11 @@ impl<'a> Check<'a> {
 
     fn unknown(&mut self, key: &str, entry: &Entry, schema: &Json, path: &str) {
         if let Some((_, _, instead)) = ABSENT_ON_PURPOSE.iter().find(|(t, k, _)| (*t, *k) == (path, key)) {
-            self.problems.add(
-                &entry.key,
-                path,
-                format!("`{key}` must not stand in the configuration"),
-                *instead,
-            );
+            let what = match *instead {
+                INTO_A_FILE => format!("`{key}` must not stand in the configuration"),
+                _ => format!("`{key}` has another place"),
+            };
+            self.problems.add(&entry.key, path, what, *instead);
             return;
         }
         let kind = if matches!(entry.value, Value::Table(_)) {

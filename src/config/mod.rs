@@ -19,6 +19,7 @@ mod optional;
 mod problem;
 mod rules;
 mod secret;
+mod size;
 mod source;
 mod strange;
 mod suggest;
@@ -40,7 +41,7 @@ pub(crate) use problem::ConfigErrors;
 pub(crate) use secret::Secret;
 pub(crate) use tables::{
     Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, LogFormat,
-    Model, Mqtt, Pace, Place, Privacy, Protocol, Status, Window,
+    Model, Mqtt, Pace, Place, Privacy, Protocol, Spool, Status, Window,
 };
 #[cfg(test)]
 pub(crate) use tables::{Mask, MaskKind};
@@ -71,6 +72,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) mqtt: Mqtt,
     #[serde(default)]
+    pub(crate) spool: Spool,
+    #[serde(default)]
     pub(crate) indicator: Indicator,
     #[serde(default)]
     pub(crate) status: Status,
@@ -97,6 +100,7 @@ impl Config {
             window: Window::default(),
             privacy: Privacy::default(),
             mqtt: Mqtt::default(),
+            spool: Spool::default(),
             indicator: Indicator::default(),
             status: Status::default(),
             log: Log::default(),

@@ -28,6 +28,9 @@ pub(super) const REMARKABLE: u32 = 64 << 10;
 const PARTING: Duration = Duration::from_millis(800);
 /// A message with which the connection was closed so often is the cause.
 const CLOSED_OVER: u32 = 3;
+/// How long nothing is looked for at most, and at least, while nothing goes on.
+const LOOK: Duration = Duration::from_millis(200);
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 
 /// How a connection ended.
 enum End {
@@ -123,10 +126,23 @@ struct Client<'a> {
     outage: Option<String>,
     /// The broker's limits, as far as they were logged.
     limits: Limits,
-    /// The message with which the last connection was closed, and how often in a row.
-    suspect: Option<(u64, u32)>,
+    suspect: Option<Suspect>,
     /// Which certificates were said to end soon.
     warned: Warned,
+}
+
+/// The message with which the last connection was closed, and how often in a row.
+#[derive(Debug, Clone, Copy)]
+struct Suspect {
+    kind: Kind,
+    version: u64,
+    times: u32,
+}
+
+impl Suspect {
+    fn is(&self, message: &Message) -> bool {
+        (self.kind, self.version) == (message.kind, message.version)
+    }
 }
 
 impl Client<'_> {
@@ -153,7 +169,13 @@ impl Client<'_> {
             Err(lost) => return self.not_let_in(&lost).await,
         };
         (self.will, self.shut_out, self.tls) = (Will::LADDER[0], 0, None);
-        shared.lock().begin_connection();
+        // What is not acknowledged goes one at a time, each with its question.
+        let at_once = if link.limits.acknowledges {
+            link.limits.at_once
+        } else {
+            1
+        };
+        shared.lock().begin_connection(at_once.into());
         let since = Instant::now();
         let broker = settings.address();
         if self.outage.is_none() {
@@ -170,23 +192,35 @@ impl Client<'_> {
                 log::info!("The MQTT broker {broker} is back.");
             }
             self.warned.look(&certificates);
-            let now = Instant::now();
-            let (next, farewell) = {
+            let (now, clocks) = (Instant::now(), Clocks::now());
+            let (next, farewell, rests, late) = {
                 let mut state = shared.lock();
                 let late = state.deadline.is_some_and(|deadline| now + PARTING >= deadline);
-                let next = (!late).then(|| state.outbox.next(now)).flatten();
-                (next, state.farewell)
+                if state.farewell.is_some() {
+                    // What is on its way must be answered before there is time for the last word.
+                    state.outbox.go_slowly();
+                }
+                let next = (!late).then(|| state.outbox.next(now, &clocks)).flatten();
+                // What waits only for its turn is waited for, as long as there is time.
+                let is_done = late || next.is_none() && state.outbox.is_done(now);
+                let farewell = state.farewell.filter(|_| is_done);
+                (next, farewell, state.outbox.rests(now), late)
             };
             let sent = match (next, farewell) {
-                (Some(message), _) => self.send(&mut link, &message).await,
-                (None, Some(word)) => return self.goodbye(link, word).await,
-                (None, None) => tokio::select! {
+                (Some(message), _) if message.kind == Kind::Window && link.limits.acknowledges => {
+                    self.begin(&mut link, &message)
+                }
+                (Some(message), _) if link.is_answered() => self.send(&mut link, &message).await,
+                (None, Some(word)) if late || link.is_answered() => return self.goodbye(link, word).await,
+                (Some(_), _) => link.answer().await.map(|(of, answer)| self.answered(&of, answer)),
+                (None, _) => tokio::select! {
                     () = shared.changed.notified() => Ok(()),
-                    () = tokio::time::sleep(Duration::from_millis(200)) => Ok(()),
-                    lost = link.idle() => Err(lost),
+                    () = tokio::time::sleep(rests.unwrap_or(LOOK).clamp(SHORTEST_LOOK, LOOK)) => Ok(()),
+                    answer = link.answer() => answer.map(|(of, answer)| self.answered(&of, answer)),
                 },
             };
             if let Err(lost) = sent {
+                self.lost_with(link.unanswered(), &lost);
                 return End::Lost(lost.explain(settings));
             }
         }
@@ -222,63 +256,93 @@ impl Client<'_> {
         }
     }
 
-    /// Sends a message and settles what becomes of it.
-    async fn send(&mut self, link: &mut Link<'_>, message: &Message) -> Result<(), Lost> {
+    /// What of a message is to go out, and how long that is worth something; nothing if it is worth nothing any more.
+    fn ready(&mut self, message: &Message) -> Option<(Vec<u8>, Duration)> {
         let clocks = Clocks::now();
-        let left = (message.kind != Kind::Retained).then(|| {
-            self.settings
-                .message_expiry
-                .saturating_sub(message.payload.age(&clocks))
-        });
-        if left.is_some_and(|left| left.is_zero()) {
-            self.shared.lock().outbox.expired(message);
-            return Ok(());
+        let age = message.payload.age(&clocks);
+        let left = self.settings.limits.age.saturating_sub(age);
+        if message.kind != Kind::Retained && left.is_zero() {
+            self.shared.lock().outbox.expired(message, &clocks);
+            return None;
         }
-        let payload = match message.payload.bytes(&clocks) {
-            Ok(payload) => payload,
+        match message.payload.bytes(&clocks) {
+            Ok(payload) => Some((payload, left)),
             Err(error) => {
                 log::error!(
                     "A message for `{}` cannot be written as JSON: {error}",
                     message.topic
                 );
                 self.settle(message, &Notice::of(PAYLOAD_INVALID), false);
-                return Ok(());
+                None
             }
+        }
+    }
+
+    /// Sends a window; what becomes of it comes later.
+    fn begin(&mut self, link: &mut Link<'_>, message: &Message) -> Result<(), Lost> {
+        if let Some((payload, left)) = self.ready(message)
+            && let Some(notice) = link.begin(message, payload, left)?
+        {
+            self.settle(message, &notice, false);
+        }
+        Ok(())
+    }
+
+    /// Sends a message and settles what becomes of it.
+    async fn send(&mut self, link: &mut Link<'_>, message: &Message) -> Result<(), Lost> {
+        let Some((payload, left)) = self.ready(message) else {
+            return Ok(());
         };
+        let left = Some(left).filter(|_| message.kind != Kind::Retained);
         match link.publish(&message.topic, payload, message.kind, left).await {
-            Ok(Answer::Taken) => {
-                self.suspect.take_if(|(suspect, _)| *suspect == message.version);
-                if self.shared.lock().outbox.taken(message) {
-                    log::info!("The MQTT broker takes `{}` again.", message.topic);
-                }
-                Ok(())
-            }
-            Ok(Answer::Refused(notice)) => {
-                self.settle(message, &notice, false);
+            Ok(answer) => {
+                self.answered(message, answer);
                 Ok(())
             }
             Err(lost) => {
-                match &lost {
-                    Lost::Goodbye(notice) if is_about_the_message(notice.code) => {
-                        self.settle(message, notice, true)
-                    }
-                    Lost::Goodbye(_) | Lost::Closed => self.suspect(message),
-                    // Next time others go first: it may be about this message alone.
-                    Lost::Unanswered => self.settle(message, &Notice::of(NO_ANSWER), false),
-                    Lost::Refused(_) | Lost::ShutOut | Lost::Other(_) => {}
-                }
+                self.lost_with(vec![message.clone()], &lost);
                 Err(lost)
             }
         }
     }
 
+    /// The broker has answered a message.
+    fn answered(&mut self, message: &Message, answer: Answer) {
+        match answer {
+            Answer::Taken => {
+                self.suspect.take_if(|suspect| suspect.is(message));
+                if self.shared.lock().outbox.taken(message, &Clocks::now()) {
+                    log::info!("The MQTT broker takes `{}` again.", message.topic);
+                }
+            }
+            Answer::Refused(notice) => self.settle(message, &notice, false),
+        }
+    }
+
+    /// The connection is lost with these messages on their way, the oldest first.
+    fn lost_with(&mut self, messages: Vec<Message>, lost: &Lost) {
+        let Some(oldest) = messages.first() else {
+            return;
+        };
+        match lost {
+            Lost::Goodbye(notice) if is_about_the_message(notice.code) && messages.len() == 1 => {
+                self.settle(oldest, notice, true);
+            }
+            Lost::Goodbye(_) | Lost::Closed if messages.len() == 1 => self.suspect(oldest),
+            Lost::Goodbye(_) | Lost::Closed => self.shared.lock().outbox.be_careful(messages.len()),
+            // Next time others go first: it may be about this message alone.
+            Lost::Unanswered => self.settle(oldest, &Notice::of(NO_ANSWER), false),
+            Lost::Refused(_) | Lost::ShutOut | Lost::Other(_) => {}
+        }
+    }
+
     /// The broker refuses a message, and may have ended the connection over it: what follows, and a word about it once.
     fn settle(&mut self, message: &Message, notice: &Notice, ended: bool) {
-        let refused = self
-            .shared
-            .lock()
-            .outbox
-            .refused(message, notice.code, ended, Instant::now());
+        let refused =
+            self.shared
+                .lock()
+                .outbox
+                .refused(message, notice.code, ended, Instant::now(), &Clocks::now());
         if refused.news {
             log::warn!("{}", sentence(message, notice, refused.treatment, self.settings));
         }
@@ -286,9 +350,13 @@ impl Client<'_> {
 
     /// The broker closed the connection while it had this message: some say so in this way that they do not take it.
     fn suspect(&mut self, message: &Message) {
-        let before = self.suspect.filter(|(suspect, _)| *suspect == message.version);
-        let times = before.map_or(0, |(_, times)| times) + 1;
-        self.suspect = Some((message.version, times));
+        let before = self.suspect.filter(|suspect| suspect.is(message));
+        let times = before.map_or(0, |suspect| suspect.times) + 1;
+        self.suspect = Some(Suspect {
+            kind: message.kind,
+            version: message.version,
+            times,
+        });
         if times >= CLOSED_OVER || self.shared.lock().outbox.is_refused(message) {
             self.settle(message, &Notice::of(CLOSES), true);
         }

@@ -1,15 +1,16 @@
-//! One connection to a broker: one message at a time, each with its answer.
+//! One connection to a broker: one message at a time, each with its answer; windows several at a time.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::dial::Stream;
 use super::packets::{self, Heard, Limits, Notice, Outgoing, Reply, Will};
 use super::refusal::{NO_SUBSCRIBERS, SUCCESS, TOO_LARGE};
-use super::{Kind, Settings, explain};
+use super::{Kind, Message, Settings, explain};
 use crate::tls;
 
 /// How long the broker may take for an answer, once it has let us in.
@@ -35,6 +36,16 @@ pub(super) struct Link<'a> {
     last_id: u16,
     /// Messages from others.
     kept: Vec<Heard>,
+    /// Windows that were sent and are not answered, oldest first.
+    flights: VecDeque<Flight>,
+}
+
+/// A window that is not answered yet.
+struct Flight {
+    id: u16,
+    /// When it was sent.
+    since: Instant,
+    message: Message,
 }
 
 /// So many messages from others are kept at most.
@@ -45,6 +56,15 @@ const MOST_KEPT: usize = 100;
 pub(super) enum Answer {
     Taken,
     Refused(Notice),
+}
+
+impl Answer {
+    fn of(notice: Notice) -> Self {
+        match notice.code {
+            SUCCESS | NO_SUBSCRIBERS => Self::Taken,
+            _ => Self::Refused(notice),
+        }
+    }
 }
 
 /// How a connection ends that nobody wanted to end.
@@ -98,6 +118,7 @@ impl<'a> Link<'a> {
             questions: 0,
             last_id: 0,
             kept: Vec::new(),
+            flights: VecDeque::new(),
         };
         match timeout(limit, link.shake_hands()).await {
             Ok(limits) => link.limits = limits?,
@@ -158,6 +179,87 @@ impl<'a> Link<'a> {
     ) -> Result<Answer, Lost> {
         let acknowledged = kind != Kind::Passing && self.limits.acknowledges;
         let id = acknowledged.then(|| self.next_id());
+        match self.write(topic, payload, kind, left, id)? {
+            None => {}
+            Some(refused) => return Ok(Answer::Refused(refused)),
+        }
+        if id.is_none() {
+            self.ask()?;
+        }
+        let answer = timeout(ANSWER, async {
+            loop {
+                match self.hear().await? {
+                    Reply::Acknowledged { id: of, notice } if Some(of) == id => {
+                        return Ok(Answer::of(notice));
+                    }
+                    Reply::Pong if id.is_none() && self.questions == 0 => return Ok(Answer::Taken),
+                    // An answer to something that we did not send.
+                    _ => {}
+                }
+            }
+        });
+        answer.await.unwrap_or(Err(Lost::Unanswered))
+    }
+
+    /// Sends a window, of which [`Self::answer`] says what became; or says why it cannot be sent.
+    pub(super) fn begin(
+        &mut self,
+        message: &Message,
+        payload: Vec<u8>,
+        left: Duration,
+    ) -> Result<Option<Notice>, Lost> {
+        let id = self.next_id();
+        let refused = self.write(&message.topic, payload, message.kind, Some(left), Some(id))?;
+        if refused.is_none() {
+            self.flights.push_back(Flight {
+                id,
+                since: Instant::now(),
+                message: message.clone(),
+            });
+        }
+        Ok(refused)
+    }
+
+    /// What becomes of one of the windows that were sent. Keeps the connection alive meanwhile, and if there are none, until it
+    /// ends. May be dropped at any time.
+    pub(super) async fn answer(&mut self) -> Result<(Message, Answer), Lost> {
+        loop {
+            let oldest = self.flights.front().map(|flight| flight.since + ANSWER);
+            let until = oldest.unwrap_or_else(|| Instant::now() + ANSWER);
+            match timeout_at(until, self.hear()).await {
+                Ok(reply) => {
+                    if let Reply::Acknowledged { id, notice } = reply?
+                        && let Some(index) = self.flights.iter().position(|flight| flight.id == id)
+                        && let Some(flight) = self.flights.remove(index)
+                    {
+                        return Ok((flight.message, Answer::of(notice)));
+                    }
+                }
+                Err(_) if oldest.is_some() => return Err(Lost::Unanswered),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// The windows that are not answered, oldest first.
+    pub(super) fn unanswered(self) -> Vec<Message> {
+        self.flights.into_iter().map(|flight| flight.message).collect()
+    }
+
+    /// Whether all windows are answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    /// Writes a message; one that is longer than the broker takes is refused.
+    fn write(
+        &mut self,
+        topic: &str,
+        payload: Vec<u8>,
+        kind: Kind,
+        left: Option<Duration>,
+        id: Option<u16>,
+    ) -> Result<Option<Notice>, Lost> {
         let message = Outgoing {
             topic: topic.to_owned(),
             payload,
@@ -169,7 +271,7 @@ impl<'a> Link<'a> {
         if let Some(longest) = self.limits.longest
             && packet.len() > longest as usize
         {
-            return Ok(Answer::Refused(Notice {
+            return Ok(Some(Notice {
                 code: TOO_LARGE,
                 words: Some(format!(
                     "it has {} bytes, and the broker takes {longest}",
@@ -179,25 +281,7 @@ impl<'a> Link<'a> {
             }));
         }
         self.say(&packet);
-        if id.is_none() {
-            self.ask()?;
-        }
-        let answer = timeout(ANSWER, async {
-            loop {
-                match self.hear().await? {
-                    Reply::Acknowledged { id: of, notice } if Some(of) == id => {
-                        return Ok(match notice.code {
-                            SUCCESS | NO_SUBSCRIBERS => Answer::Taken,
-                            _ => Answer::Refused(notice),
-                        });
-                    }
-                    Reply::Pong if id.is_none() && self.questions == 0 => return Ok(Answer::Taken),
-                    // An answer to something that we did not send.
-                    _ => {}
-                }
-            }
-        });
-        answer.await.unwrap_or(Err(Lost::Unanswered))
+        Ok(None)
     }
 
     /// Asks to hear what others write to these topics; [`Self::kept`] has it.
@@ -206,6 +290,15 @@ impl<'a> Link<'a> {
         let packet = packets::subscribe(self.settings.protocol, id, &topics).map_err(Lost::Other)?;
         self.say(&packet);
         Ok(())
+    }
+
+    /// Keeps the connection alive until it ends. May be dropped at any time.
+    pub(super) async fn idle(&mut self) -> Lost {
+        loop {
+            if let Err(lost) = self.hear().await {
+                return lost;
+            }
+        }
     }
 
     /// Messages from others that came.
@@ -228,15 +321,6 @@ impl<'a> Link<'a> {
             self.kept.push(heard);
         }
         Ok(())
-    }
-
-    /// Keeps the connection alive until it ends. May be dropped at any time.
-    pub(super) async fn idle(&mut self) -> Lost {
-        loop {
-            if let Err(lost) = self.hear().await {
-                return lost;
-            }
-        }
     }
 
     /// Disconnects, so that the last will does not come.

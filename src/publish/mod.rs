@@ -1,13 +1,15 @@
 //! Publishing over MQTT: status, info, camera states and windows, by the contract in `docs/payloads.md`.
 //!
-//! The rest of the daemon hands messages to a [`Publisher`] and goes on at once. A thread of its own sends them, one
-//! at a time and in order; a window leaves the [`spool::Spool`] when the broker has acknowledged it, and not before.
+//! The rest of the daemon hands messages to a [`Publisher`] and goes on at once. A thread of its own sends them in order,
+//! windows several at a time; a window leaves the [`spool::Spool`] when the broker has acknowledged it, and not before.
+//! Another thread keeps what waits on the disk.
 //!
 //! [`client`] connects by [`dial`] and sends what the [`outbox`] gives it over a [`link`], which speaks in [`packets`];
 //! what a broker does not take is judged in [`refusal`], and [`explain`] has the words for connections that fail.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -25,7 +27,9 @@ mod certificates;
 mod client;
 mod dial;
 mod explain;
+mod keeping;
 mod link;
+mod message;
 mod outbox;
 mod packets;
 mod probe;
@@ -33,8 +37,14 @@ mod refusal;
 mod spool;
 mod websocket;
 
+use keeping::{keep, keeper_loop};
+use message::{Dated, Kind, Message, Payload};
+pub(crate) use outbox::DRAIN_PER_SECOND;
 use outbox::Outbox;
 pub(crate) use probe::{Probe, probe};
+pub(crate) use refusal::name as refusal;
+use spool::{Keeper, Spool, Window};
+pub(crate) use spool::{Limits, Look, Place, look};
 
 /// Where and how to publish.
 #[derive(Debug, Clone)]
@@ -56,12 +66,14 @@ pub(crate) struct Settings {
     pub(crate) keep_alive: Duration,
     /// The topics' common start: `affectd/<site>/<device>`.
     pub(crate) base: String,
-    /// Windows kept while the broker is away.
-    pub(crate) queue: usize,
+    /// How long and how much windows wait; the broker is told how long a window is worth something, too (MQTT 5).
+    pub(crate) limits: Limits,
+    /// Where windows wait on the disk; `None`: in memory alone.
+    pub(crate) spool: Option<Place>,
+    /// Windows that waited go out at this rate.
+    pub(crate) drain_per_second: f64,
     /// The longest wait between two attempts to connect.
     pub(crate) retry_max: Duration,
-    /// The age at which a window is worth nothing: it is dropped from the queue then, and by the broker (MQTT 5).
-    pub(crate) message_expiry: Duration,
 }
 
 impl Settings {
@@ -115,18 +127,26 @@ impl Settings {
 
 /// What is left at least for the last windows and the goodbye.
 const LEAST: Duration = Duration::from_secs(1);
+/// How long the end waits for what waits to be on the disk.
+const LAST_WRITE: Duration = Duration::from_millis(800);
+/// What a window's topic ends with.
+const WINDOW: &str = "/window";
 
 /// What became of the windows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
     /// Windows that the broker has acknowledged.
     pub(crate) acknowledged: u64,
-    /// Windows dropped because the queue was full, or they were too old.
+    /// Windows dropped because too many waited, or they were too old.
     pub(crate) dropped: u64,
     /// Windows that the broker would never have taken, so that they were set aside.
     pub(crate) refused: u64,
+    /// Windows that could not be read from the disk any more.
+    pub(crate) damaged: u64,
     /// Windows that were still waiting at the end.
     pub(crate) undelivered: u64,
+    /// Whether those outlive the daemon.
+    pub(crate) kept: bool,
 }
 
 /// What publishing looks like at one moment.
@@ -136,96 +156,20 @@ pub(crate) struct Outlook {
     pub(crate) connected: bool,
     /// Windows that wait for it.
     pub(crate) waiting: u64,
-    /// Windows dropped because the queue was full, or they were too old.
+    /// Windows dropped because too many waited, or they were too old.
     pub(crate) dropped: u64,
     /// Windows that were set aside since it would never have taken them.
     pub(crate) refused: u64,
+    /// Windows that could not be read from the disk any more.
+    pub(crate) damaged: u64,
+    /// Whether windows that wait are on the disk.
+    pub(crate) on_disk: bool,
+    /// How long the oldest window has waited.
+    pub(crate) oldest: Option<Duration>,
     /// Whether it refuses windows now, so that they wait.
     pub(crate) refuses: bool,
     /// Windows that it has acknowledged.
     pub(crate) acknowledged: u64,
-}
-
-/// A message on its way.
-#[derive(Debug, Clone)]
-struct Message {
-    topic: String,
-    payload: Payload,
-    kind: Kind,
-    /// Tells it from any other.
-    version: u64,
-}
-
-/// What a message says.
-#[derive(Debug, Clone)]
-enum Payload {
-    Bytes(Vec<u8>),
-    /// Written when it goes out, since it may have to be dated anew; with the clocks by which it was dated.
-    Dated(Box<Dated>, Clocks),
-}
-
-/// What has dates.
-#[derive(Debug, Clone)]
-enum Dated {
-    Report(WindowReport),
-    State(CameraState),
-}
-
-impl Payload {
-    /// What has just been dated.
-    fn dated(what: Dated) -> Self {
-        Self::Dated(Box::new(what), Clocks::now())
-    }
-
-    /// Whether the clock was not known when it was dated.
-    fn is_dated_too_early(&self) -> bool {
-        matches!(self, Self::Dated(_, given) if !given.synced)
-    }
-
-    /// How long it has waited.
-    fn age(&self, now: &Clocks) -> Duration {
-        match self {
-            Self::Bytes(_) => Duration::ZERO,
-            Self::Dated(_, given) => now.monotonic.saturating_duration_since(given.monotonic),
-        }
-    }
-
-    /// As it goes out now.
-    fn bytes(&self, now: &Clocks) -> serde_json::Result<Vec<u8>> {
-        let (what, given) = match self {
-            Self::Bytes(bytes) => return Ok(bytes.clone()),
-            Self::Dated(what, given) => (&**what, given),
-        };
-        match what {
-            Dated::Report(report) => match given.mend(&report.start, &report.end, now) {
-                None => serde_json::to_vec(report),
-                Some((start, end)) => serde_json::to_vec(&WindowReport {
-                    start,
-                    end,
-                    clock_synced: true,
-                    ..report.clone()
-                }),
-            },
-            Dated::State(state) => match given.mend(&state.since, &state.since, now) {
-                None => serde_json::to_vec(state),
-                Some((since, _)) => serde_json::to_vec(&CameraState {
-                    since,
-                    ..state.clone()
-                }),
-            },
-        }
-    }
-}
-
-/// How much a message matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Kept by the broker for whoever comes later, and sent again on every connection. QoS 1.
-    Retained,
-    /// Kept by us until the broker has acknowledged it. QoS 1.
-    Window,
-    /// Worth nothing later. QoS 0.
-    Passing,
 }
 
 /// What the daemon and the publishing thread share.
@@ -234,6 +178,8 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes the publishing thread.
     changed: Notify,
+    /// Wakes the keeper's thread, if there is one.
+    keeper: Option<SyncSender<()>>,
     /// Where the thread tells that it comes round.
     progress: Arc<Progress>,
 }
@@ -251,6 +197,8 @@ struct State {
     farewell: Option<Status>,
     /// When the certificates end that the last encrypted connection rested on.
     certificates: Vec<Expiry>,
+    /// Whether publishing has ended.
+    ended: bool,
 }
 
 impl Shared {
@@ -261,6 +209,14 @@ impl Shared {
 }
 
 impl Shared {
+    /// Something has to be written to the disk soon.
+    fn wake_keeper(&self) {
+        if let Some(keeper) = &self.keeper {
+            // It has been woken already, or it is gone.
+            let _ = keeper.try_send(());
+        }
+    }
+
     /// Notes when the daemon is asked to end; when publishing has to be over, once that is known.
     fn look_for_stop(&self) -> Option<Instant> {
         let mut state = self.lock();
@@ -272,8 +228,8 @@ impl Shared {
 }
 
 impl State {
-    fn begin_connection(&mut self) {
-        self.outbox.begin_connection();
+    fn begin_connection(&mut self, at_once: usize) {
+        self.outbox.begin_connection(at_once);
         self.connected = true;
     }
 
@@ -294,13 +250,22 @@ pub(crate) struct Publisher {
     shared: Arc<Shared>,
     base: String,
     thread: JoinHandle<()>,
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl Publisher {
     /// Starts the publishing thread, which connects and keeps connecting. `info` is the payload of `<base>/info`.
     pub(crate) fn start(settings: Settings, info: Vec<u8>, progress: Arc<Progress>) -> std::io::Result<Self> {
         let base = settings.base.clone();
-        let mut outbox = Outbox::new(settings.queue, settings.retry_max);
+        let spool = Spool::new(settings.limits);
+        let mut outbox = Outbox::new(&base, spool, settings.drain_per_second, settings.retry_max);
+        let keeper = settings.spool.clone().filter(|_| settings.limits.size > 0);
+        let keeper = keeper.map(|place| {
+            let mut keeper = Keeper::new(place, settings.limits);
+            // What waits from before goes out first.
+            keep(&mut keeper, &mut |act| act(&mut outbox.spool), false);
+            keeper
+        });
         outbox.retain(
             settings.status_topic(),
             Payload::Bytes(Status::Online.word().into()),
@@ -309,7 +274,7 @@ impl Publisher {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        Self::spawn(base, outbox, progress, move |shared| {
+        Self::spawn(base, outbox, keeper, progress, move |shared| {
             runtime.block_on(client::publish_loop(&settings, shared));
         })
     }
@@ -318,9 +283,11 @@ impl Publisher {
     fn spawn(
         base: String,
         outbox: Outbox,
+        keeper: Option<Keeper>,
         progress: Arc<Progress>,
         publish: impl FnOnce(&Shared) + Send + 'static,
     ) -> std::io::Result<Self> {
+        let (wake, woken) = sync_channel(1);
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 outbox,
@@ -329,10 +296,19 @@ impl Publisher {
                 deadline: None,
                 farewell: None,
                 certificates: Vec::new(),
+                ended: false,
             }),
             changed: Notify::new(),
+            keeper: keeper.as_ref().map(|_| wake),
             progress,
         });
+        let theirs = Arc::clone(&shared);
+        let keeper = keeper.map(|keeper| {
+            std::thread::Builder::new()
+                .name("spool".to_owned())
+                .spawn(move || keeper_loop(keeper, &theirs, &woken))
+        });
+        let keeper = keeper.transpose()?;
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("publish".to_owned())
@@ -340,17 +316,35 @@ impl Publisher {
                 let _ended = EndsTheRun(&theirs.progress);
                 publish(&theirs);
             })?;
-        Ok(Self { shared, base, thread })
+        Ok(Self {
+            shared,
+            base,
+            thread,
+            keeper,
+        })
     }
 
-    /// Queues a window report that has just been dated. Returns at once; if the queue is full, the oldest window goes.
+    /// Queues a window report that has just been dated. It is in the spool when this returns; if that is full, the oldest
+    /// window goes.
     pub(crate) fn window(&self, camera: &str, report: WindowReport) {
-        let topic = format!("{}/{camera}/window", self.base);
-        self.shared
-            .lock()
-            .outbox
-            .window(topic, Payload::dated(Dated::Report(report)));
+        let now = Clocks::now();
+        let report = match serde_json::to_vec(&report) {
+            Ok(report) => report,
+            Err(error) => return log::error!("A window cannot be written as JSON: {error}"),
+        };
+        let window = Window {
+            topic: format!("{}/{camera}{WINDOW}", self.base),
+            report,
+            given: now,
+        };
+        let mut state = self.shared.lock();
+        state.outbox.window(window, &now);
+        let is_due = state.outbox.spool.needs_the_keeper();
+        drop(state);
         self.shared.changed.notify_one();
+        if is_due {
+            self.shared.wake_keeper();
+        }
     }
 
     /// Publishes the last report with numbers, which has just been dated, retained, for whoever subscribes later.
@@ -383,6 +377,9 @@ impl Publisher {
             waiting: summary.undelivered,
             dropped: summary.dropped,
             refused: summary.refused,
+            damaged: summary.damaged,
+            on_disk: summary.kept,
+            oldest: state.outbox.spool.oldest(&Clocks::now()),
             refuses: state.outbox.windows_are_refused(),
             acknowledged: summary.acknowledged,
         }
@@ -415,6 +412,18 @@ impl Publisher {
         }
         self.shared.changed.notify_one();
         let ended = self.thread.join();
+        if let Some(keeper) = self.keeper {
+            // What waits is in memory that outlives this process already; a card that hangs shall not hold up the end.
+            let until = Instant::now() + LAST_WRITE;
+            self.shared.lock().ended = true;
+            self.shared.wake_keeper();
+            while !keeper.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if keeper.is_finished() && keeper.join().is_err() {
+                return Err(Died);
+            }
+        }
         let summary = self.shared.lock().outbox.summary();
         ended.map(|()| summary).map_err(|_| Died)
     }

@@ -71,6 +71,8 @@ pub(super) struct Limits {
     pub(super) acknowledges: bool,
     /// Whether it keeps retained messages.
     pub(super) retains: bool,
+    /// How many messages it takes before it has acknowledged the first.
+    pub(super) at_once: u16,
     /// The keep-alive that it wants in place of ours, in seconds.
     pub(super) keep_alive: Option<u16>,
     /// The client id that it gave us in place of ours.
@@ -84,6 +86,7 @@ impl Default for Limits {
             longest: None,
             acknowledges: true,
             retains: true,
+            at_once: u16::MAX,
             keep_alive: None,
             client_id: None,
         }
@@ -300,6 +303,7 @@ fn read5(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {
                     longest: properties.and_then(|p| p.max_packet_size),
                     acknowledges: properties.and_then(|p| p.max_qos) != Some(0),
                     retains: properties.and_then(|p| p.retain_available) != Some(0),
+                    at_once: properties.and_then(|p| p.receive_max).unwrap_or(u16::MAX),
                     keep_alive: properties.and_then(|p| p.server_keep_alive),
                     client_id: properties
                         .and_then(|p| p.assigned_client_identifier.as_deref().map(printable)),

@@ -13,12 +13,13 @@ fn limits_are_read_and_none_is_the_default() {
         replies(Protocol::V5, accepted),
         Ok(Some(Reply::Accepted(Limits::default())))
     );
-    let limited = b"\x20\x15\x00\x00\x12\x27\0\0\x02\x58\x24\0\x25\0\x13\0\x0a\x12\0\x03abc";
+    let limited = b"\x20\x18\x00\x00\x15\x27\0\0\x02\x58\x24\0\x25\0\x13\0\x0a\x21\0\x07\x12\0\x03abc";
     assert_eq!(
         replies(Protocol::V5, limited),
         Ok(Some(Reply::Accepted(Limits {
             longest: Some(600),
             acknowledges: false,
+            at_once: 7,
             retains: false,
             keep_alive: Some(10),
             client_id: Some("abc".to_owned()),

@@ -64,7 +64,7 @@ pub(super) fn is_about_the_message(code: u8) -> bool {
 }
 
 /// Why, in a word or two.
-pub(super) fn name(code: u8) -> String {
+pub(crate) fn name(code: u8) -> String {
     let name = match code {
         0x80 => "no reason given",
         0x83 => "a reason of its own",

@@ -12,8 +12,13 @@ use affect_core::report::{
 use super::*;
 use fake_broker::{ACCEPTED, Answer, FakeBroker, Published, Told, Will};
 
+#[path = "day_tests.rs"]
+mod day_tests;
 #[path = "../../tests/common/fake_broker.rs"]
 mod fake_broker;
+#[path = "../../tests/common/network.rs"]
+#[allow(dead_code)] // the tests of the whole daemon use the rest
+mod network;
 
 pub(super) fn settings(port: u16) -> Settings {
     Settings {
@@ -29,9 +34,13 @@ pub(super) fn settings(port: u16) -> Settings {
         protocol: Protocol::V5,
         keep_alive: Duration::from_secs(30),
         base: "affectd/test/unit".to_owned(),
-        queue: 10,
         retry_max: Duration::from_secs(1),
-        message_expiry: Duration::from_secs(3600),
+        limits: Limits {
+            age: Duration::from_secs(3600),
+            size: 1 << 20,
+        },
+        spool: None,
+        drain_per_second: f64::INFINITY,
     }
 }
 
@@ -117,7 +126,9 @@ fn summary(acknowledged: u64, refused: u64, undelivered: u64) -> Summary {
         acknowledged,
         dropped: 0,
         refused,
+        damaged: 0,
         undelivered,
+        kept: false,
     }
 }
 
@@ -376,10 +387,7 @@ fn a_stop_says_so_even_if_more_windows_wait_than_there_is_time_for() {
         std::thread::sleep(Duration::from_millis(100));
         Answer::Acknowledge(0)
     });
-    let publisher = start(Settings {
-        queue: 100,
-        ..settings(broker.port)
-    });
+    let publisher = start(settings(broker.port));
     (0..100).for_each(|seq| window(&publisher, seq));
     broker.wait_for("a window", |broker| !numbers(broker).is_empty());
     let summary = publisher.stop(Status::Stopped, Duration::from_secs(2)).unwrap();
@@ -399,7 +407,10 @@ fn a_window_that_waited_too_long_is_dropped_and_counted() {
     };
     let broker = FakeBroker::start(late, take);
     let publisher = start(Settings {
-        message_expiry: Duration::from_secs(1),
+        limits: Limits {
+            age: Duration::from_secs(1),
+            size: 0,
+        },
         ..settings(broker.port)
     });
     window(&publisher, 0);
@@ -565,10 +576,10 @@ fn without_an_answer_it_is_said_what_may_be_there() {
 
 #[test]
 fn a_report_that_waited_for_the_clock_goes_out_with_its_date() {
-    let boot = Instant::now();
     let clocks = |wall, after, synced| Clocks {
         wall: SystemTime::UNIX_EPOCH + Duration::from_secs(wall),
-        monotonic: boot + Duration::from_secs(after),
+        uptime: Duration::from_secs(after),
+        boot: 1,
         synced,
     };
     let payload = Payload::Dated(Box::new(Dated::Report(report(7))), clocks(3600, 0, false));
@@ -578,7 +589,14 @@ fn a_report_that_waited_for_the_clock_goes_out_with_its_date() {
         report(7),
         "it is not known yet what time it is"
     );
-    let known = sent(clocks(1_800_000_000, 60, true));
+    let window = Payload::Window(Window {
+        topic: String::new(),
+        report: serde_json::to_vec(&report(7)).unwrap(),
+        given: clocks(3600, 0, false),
+    });
+    let now = clocks(1_800_000_000, 60, true);
+    assert_eq!(window.bytes(&now).unwrap(), payload.bytes(&now).unwrap());
+    let known = sent(now);
     assert_eq!(
         (known.start.as_str(), known.end.as_str()),
         ("2027-01-15T07:58:45.000Z", "2027-01-15T07:59:00.000Z")
@@ -594,7 +612,7 @@ fn a_report_that_waited_for_the_clock_goes_out_with_its_date() {
 
 #[test]
 fn what_the_broker_keeps_with_dates_from_before_the_clock_was_known_goes_out_again() {
-    let mut outbox = Outbox::new(1, Duration::from_secs(1));
+    let mut outbox = empty_outbox();
     let mut clocks = Clocks::now();
     for (topic, synced) in [("early", false), ("late", true)] {
         clocks.synced = synced;
@@ -604,22 +622,32 @@ fn what_the_broker_keeps_with_dates_from_before_the_clock_was_known_goes_out_aga
     outbox.retain("undated".to_owned(), Payload::Bytes(Vec::new()));
     let now = Instant::now();
     for _ in 0..3 {
-        let message = outbox.next(now).unwrap();
-        outbox.taken(&message);
+        let message = outbox.next(now, &clocks).unwrap();
+        outbox.taken(&message, &clocks);
     }
-    assert!(outbox.next(now).is_none());
+    assert!(outbox.next(now, &clocks).is_none());
     outbox.clock_is_known();
-    let message = outbox.next(now).unwrap();
+    let message = outbox.next(now, &clocks).unwrap();
     assert_eq!(message.topic, "early");
-    outbox.taken(&message);
-    assert!(outbox.next(now).is_none());
+    outbox.taken(&message, &clocks);
+    assert!(outbox.next(now, &clocks).is_none());
+}
+
+fn empty_outbox() -> Outbox {
+    let limits = settings(1).limits;
+    Outbox::new("base", Spool::new(limits), f64::INFINITY, Duration::from_secs(1))
 }
 
 fn publisher(publish: impl FnOnce(&Shared) + Send + 'static) -> (Publisher, Arc<Progress>) {
     let progress = Arc::new(Progress::new(Arc::default()));
-    let outbox = Outbox::new(1, Duration::from_secs(1));
-    let publisher =
-        Publisher::spawn("base".to_owned(), outbox, Arc::clone(&progress), publish).expect("a thread");
+    let publisher = Publisher::spawn(
+        "base".to_owned(),
+        empty_outbox(),
+        None,
+        Arc::clone(&progress),
+        publish,
+    )
+    .expect("a thread");
     (publisher, progress)
 }
 

@@ -178,12 +178,18 @@ pub enum CertificateOf {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SpoolHealth {
-    /// Windows that wait for the broker.
+    /// Windows that wait for the broker, those of before a restart too.
     pub waiting: u64,
+    /// How long the oldest of them has waited, in seconds; null if none waits.
+    pub oldest_seconds: Option<u64>,
+    /// Whether windows that wait outlive a restart and a power cut: whether the disk takes them.
+    pub on_disk: bool,
     /// Windows that were dropped because too many waited, or they were too old.
     pub dropped: u64,
     /// Windows that were set aside because the broker would never have taken them.
     pub refused: u64,
+    /// Windows that could not be read from the disk any more.
+    pub damaged: u64,
     /// Windows that the broker has acknowledged.
     pub acknowledged: u64,
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::columns::folded_problems;
-use super::{ConfigFiles, Exit, Failure, print, say};
+use super::{ConfigFiles, Exit, Failure, print, say, spool};
 use crate::board::{Sysfs, open_pins};
 use crate::config::{Config, ConfigErrors, Level};
 use crate::daemon;
@@ -170,6 +170,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     lines.add(
         "broker",
         &found(&["mqtt"], &mut |config| broker_line(config, whole)),
+    )?;
+    lines.add(
+        "spool",
+        &found(&["spool"], &mut |config| {
+            Finding::of(Exit::Config, spool::place(config))
+        }),
     )?;
     lines.add("clock", &machine::clock())?;
     lines.add("disk", &machine::disk())?;

@@ -64,10 +64,6 @@ pub(crate) struct Camera {
     pub(crate) field_of_view: f64,
     /// What the frames are made of, if it must be a certain format.
     pub(crate) format: Format,
-    /// How many degrees of the room the lens sees from left to right, for estimates of how far away people may be. A Raspberry Pi's Camera
-    /// Module 3 has 66, its wide one 102.
-    #[schemars(range(min = 10, max = 150))]
-    pub(crate) field_of_view: f64,
     /// How long a camera or a command may give no frame before it is opened anew.
     #[serde(with = "duration::text")]
     #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "2m"))]
@@ -100,7 +96,6 @@ impl Default for Camera {
             height: 480,
             field_of_view: 62.0,
             format: Format::Auto,
-            field_of_view: 60.0,
             frame_timeout: Duration::from_secs(5),
             pace: Pace::Realtime,
             repeat: false,

@@ -12,6 +12,7 @@ mod detector;
 mod indicator;
 mod model;
 mod mqtt;
+mod spool;
 mod status;
 
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub(crate) use detector::Detector;
 pub(crate) use indicator::{BoardKind, Indicator};
 pub(crate) use model::{Delegate, Model};
 pub(crate) use mqtt::{Mqtt, Protocol, Tls};
+pub(crate) use spool::Spool;
 pub(crate) use status::Status;
 
 use super::duration;

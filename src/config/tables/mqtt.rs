@@ -66,18 +66,10 @@ pub(crate) struct Mqtt {
         extend("x-form" = "levels of A-Z, a-z, 0-9, - and _, with / only between them")
     )]
     pub(crate) base: String,
-    /// Messages kept while the broker is away. When they are more, the oldest go first.
-    #[schemars(range(min = 1, max = 100000))]
-    pub(crate) queue: u32,
     /// Longest wait between two attempts to reach the broker.
     #[serde(with = "duration::text")]
     #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub(crate) retry_max: Duration,
-    /// Age at which a report that nobody has fetched yet is worthless. It is dropped then from the queue, and by the broker
-    /// (MQTT 5 only).
-    #[serde(with = "duration::text")]
-    #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "720h"))]
-    pub(crate) message_expiry: Duration,
     pub(crate) tls: Tls,
 }
 
@@ -122,9 +114,7 @@ impl Default for Mqtt {
             protocol: Protocol::V5,
             keep_alive: Duration::from_secs(30),
             base: "affectd".to_owned(),
-            queue: 1000,
             retry_max: Duration::from_secs(60),
-            message_expiry: Duration::from_secs(24 * 3600),
             tls: Tls::default(),
         }
     }
