@@ -26,8 +26,6 @@ setup() {
 # A folder for the broker on this port, in the chroot.
 home() { echo "/srv/$NAME-$PORT"; }
 
-inside() { chroot "$ROOT" "$@"; }
-
 wait_for_port() {
   for _ in $(seq 600); do
     (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null && return
@@ -46,7 +44,8 @@ listen: 127.0.0.1:-1
 jetstream { store_dir: $home/store, max_memory_store: 64MB, max_file_store: 1GB }
 mqtt { listen: "127.0.0.1:$PORT", ack_wait: "10s" }
 C
-  inside /usr/sbin/nats-server -c "$home/conf" >> "$ROOT$home/log" 2>&1 &
+  # Not by a function: its process must be the one that is noted.
+  chroot "$ROOT" /usr/sbin/nats-server -c "$home/conf" >> "$ROOT$home/log" 2>&1 &
   echo $! > "$ROOT$home/pid"
 }
 
@@ -65,7 +64,7 @@ mqtt.durable_queue_type = quorum
 mqtt.max_session_expiry_interval_seconds = 604800
 C
   echo '[rabbitmq_mqtt].' > "$ROOT$home/plugins"
-  inside env HOME="$home" LC_ALL=C.UTF-8 ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_NODENAME="affectd$PORT@localhost" \
+  chroot "$ROOT" env HOME="$home" LC_ALL=C.UTF-8 ERL_EPMD_ADDRESS=127.0.0.1 RABBITMQ_NODENAME="affectd$PORT@localhost" \
     RABBITMQ_DIST_PORT=$((PORT > 40000 ? PORT - 20000 : PORT + 20000)) RABBITMQ_CONFIG_FILE="$home/rabbit.conf" \
     RABBITMQ_MNESIA_BASE="$home" RABBITMQ_LOG_BASE="$home" RABBITMQ_ENABLED_PLUGINS_FILE="$home/plugins" \
     RABBITMQ_PID_FILE="$home/pid" \
