@@ -151,6 +151,7 @@ impl Reporter {
             start: rfc3339(dates.start),
             end: rfc3339(dates.end),
             clock_synced: dates.synced,
+            uptime_seconds: (span.end.as_secs_f64() * 1000.0).round() / 1000.0,
             aligned: span.aligned && dates.synced,
             partial: span.partial,
             source: self.settings.source,

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -295,4 +296,21 @@ fn raw_frames_that_are_not_as_configured_are_told_with_what_they_may_be() {
         "writes JPEGs",
     );
     assert!(log.contains("[camera] format says YUYV"), "{log}");
+}
+
+#[test]
+fn a_replay_whose_reports_nobody_reads_ends_when_it_is_asked_to() {
+    // A pipe that is full already: whoever writes into it waits.
+    let (_reader, mut writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+    let mut process = Process::start(of(&image("no_face.jpg")).stdout(writer));
+    std::thread::sleep(Duration::from_secs(3));
+    let asked = Instant::now();
+    process.signal("-TERM");
+    let status = process.wait();
+    assert!(!status.success(), "it could not write: {}", process.log());
+    // systemd waits six seconds.
+    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
 }

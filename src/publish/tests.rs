@@ -49,6 +49,7 @@ fn report(seq: u64) -> WindowReport {
         start: "1970-01-01T00:59:45.000Z".to_owned(),
         end: "1970-01-01T01:00:00.000Z".to_owned(),
         clock_synced: false,
+        uptime_seconds: 15.0,
         aligned: false,
         partial: false,
         source: SourceWord::Recording,

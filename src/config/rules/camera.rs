@@ -2,6 +2,7 @@
 
 use crate::config::entry::{self, Entry, Table};
 use crate::config::problem::Problems;
+use crate::config::tables::Format;
 use crate::redact;
 
 /// What a shell would understand, and a program takes as an argument.
@@ -20,8 +21,13 @@ const OF_A_SHELL: [&str; 12] = [
     "2>/dev/null",
 ];
 
+/// The largest raw frames, in pixels: of the first ones of a command eight are held at once, each with up to three bytes a
+/// pixel, and all of that has to fit into what the unit gives.
+const MOST_RAW_PIXELS: u64 = 12_000_000;
+
 /// Applies all of them.
 pub(super) fn check(table: &Table, problems: &mut Problems) {
+    raw_size(table, problems);
     let text = |key| entry::read::<String>(table, &["camera", key]).unwrap_or_default();
     let command: Vec<String> = entry::read(table, &["camera", "command"]).unwrap_or_default();
     let given = Given {
@@ -43,6 +49,26 @@ pub(super) fn check(table: &Table, problems: &mut Problems) {
         if let (Some((what, note)), Some(Entry { span, .. })) = (fault, entry::get(table, &["camera", key])) {
             problems.add(span, "camera", what, note);
         }
+    }
+}
+
+/// Raw frames of a command are held whole, however large they are said to be.
+fn raw_size(table: &Table, problems: &mut Problems) {
+    let command: Vec<String> = entry::read(table, &["camera", "command"]).unwrap_or_default();
+    let format: Format = entry::read(table, &["camera", "format"]).unwrap_or_default();
+    let side = |key| entry::read::<u64>(table, &["camera", key]);
+    let (Some(width), Some(height)) = (side("width"), side("height")) else {
+        return;
+    };
+    let raw = !command.is_empty() && !matches!(format, Format::Auto | Format::Mjpg);
+    if let Some(entry) = entry::get(table, &["camera", "width"])
+        && raw
+        && width * height > MOST_RAW_PIXELS
+    {
+        let what = format!("raw frames of {width}×{height} px take more memory than there is");
+        let most = MOST_RAW_PIXELS / 1_000_000;
+        let note = format!("let the command write up to {most} megapixels, or JPEGs");
+        problems.add(&entry.span, "camera", what, note);
     }
 }
 

@@ -50,6 +50,10 @@ fn a_camera_is_one_thing_and_written_so_that_it_can_be_reached() {
         ),
         ("command = [\"a\", \"|\", \"b\"]", "which is for a shell"),
         ("command = [\"\"]", "`command` names no program"),
+        (
+            "command = [\"a\"]\nformat = \"rgb3\"\nwidth = 8192\nheight = 8192",
+            "raw frames of 8192×8192 px take more memory than there is",
+        ),
     ] {
         let message = message(&format!("[camera]\n{rest}"));
         assert!(message.contains(expected), "{rest}: {message}");
