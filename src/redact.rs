@@ -28,7 +28,7 @@ pub(crate) const SECRET_WORDS: [&str; 12] = [
     "pwd",
 ];
 /// The same in addresses of cameras, where they stand alone: `?usr=admin&pass=secret`.
-const SHORT_WORDS: [&str; 17] = [
+pub(crate) const SHORT_WORDS: [&str; 17] = [
     "pass",
     "pw",
     "psw",
@@ -47,6 +47,28 @@ const SHORT_WORDS: [&str; 17] = [
     "sid",
     "jwt",
 ];
+/// As they stand there.
+const SHORT_PLACES: [&str; 17] = [
+    "pass=",
+    "pw=",
+    "psw=",
+    "pwrd=",
+    "loginpas=",
+    "passcode=",
+    "passkey=",
+    "auth=",
+    "key=",
+    "accesskey=",
+    "access_key=",
+    "streamkey=",
+    "sig=",
+    "signature=",
+    "session=",
+    "sid=",
+    "jwt=",
+];
+/// What stands before an @ behind these is the name of a person.
+const NO_LOGINS: [&str; 5] = ["mailto:", "sip:", "sips:", "xmpp:", "acct:"];
 /// Shorter values are words of their own too often to be looked for; their places are known all the same.
 const SHORTEST: usize = 4;
 
@@ -58,7 +80,7 @@ static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
 static PLACES: LazyLock<Vec<(&[&str], Regex)>> = LazyLock::new(|| {
     let words = SECRET_WORDS.join("|");
     let short = SHORT_WORDS.join("|");
-    let places: [(&[&str], String); 8] = [
+    let places: [(&[&str], String); 9] = [
         // What is before the host, up to the last @; and of a password that was not encoded, / and @ in it. (Behind the
         // host an @ is nobody's secret.)
         (
@@ -66,12 +88,17 @@ static PLACES: LazyLock<Vec<(&[&str], Regex)>> = LazyLock::new(|| {
             r#"[A-Za-z][A-Za-z0-9+.-]*://([^\s/?#@"'`<>]*(?:@[^\s"'`<>]*)?|[^\s/?#@:"'`<>]*:[0-9]*[^0-9/?#\s@"'`<>][^\s"'`<>]*)@"#
                 .to_owned(),
         ),
+        // The same where the scheme was left out.
+        (
+            &["@"],
+            r#"(?:^|[\s"'(=,])(?:[A-Za-z0-9._~%+-]+):([^\s"'@/,]+)@[A-Za-z0-9\[]"#.to_owned(),
+        ),
         (
             &SECRET_WORDS,
             format!(r#"(?i)(?:{words})=("[^"]*"|'[^']*'|[^\s&"'`,;]+)"#),
         ),
         (
-            &["="],
+            &SHORT_PLACES,
             format!(r#"(?i)(?:^|[^a-z0-9])(?:{short})=("[^"]*"|'[^']*'|[^\s&"'`,;]+)"#),
         ),
         (&["authorization:"], r"(?i)authorization:\s*(.+)".to_owned()),
@@ -86,7 +113,7 @@ static PLACES: LazyLock<Vec<(&[&str], Regex)>> = LazyLock::new(|| {
         ),
         // In one text: --password secret.
         (
-            &["--"],
+            &SECRET_WORDS,
             format!(r#"(?i)--[a-z_-]*(?:{words})\s+["']?([^\s"'-][^\s"']*)"#),
         ),
         // What logs in in other words: curl's -u name:secret, and sshpass -p secret.
@@ -154,6 +181,11 @@ pub(crate) fn hidden_parts(text: &str) -> Vec<Range<usize>> {
         .flat_map(|(_, place)| place.captures_iter(text).filter_map(|found| found.get(1)))
         .map(|part| part.range())
         .filter(|part| !part.is_empty() && &text[part.clone()] != HIDDEN)
+        .filter(|part| {
+            !NO_LOGINS
+                .iter()
+                .any(|scheme| lower[..part.start].ends_with(scheme))
+        })
         .collect();
     for value in KNOWN.read().unwrap_or_else(PoisonError::into_inner).iter() {
         let found = text.match_indices(value.as_str());
@@ -302,6 +334,11 @@ mod tests {
             ),
             ("rtsp://cam/live?auth=YWRtaW4=", "rtsp://cam/live?auth=***"),
             ("loginuse=admin&loginpas=abc12", "loginuse=admin&loginpas=***"),
+            ("host admin:abc12@cam refused", "host admin:***@cam refused"),
+            (
+                "mailto:me@m.example or Mail: me@m.example",
+                "mailto:me@m.example or Mail: me@m.example",
+            ),
             ("monkey=1 and compass=2", "monkey=1 and compass=2"),
             (
                 "exec curl -s -u admin:abc12 http://cam",

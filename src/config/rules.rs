@@ -42,6 +42,7 @@ pub(super) fn check(table: &Table, problems: &mut Problems) -> Passwords {
     budget(table, problems);
     delegate(table, problems);
     host(table, problems);
+    username(table, problems);
     camera::check(table, problems);
     masks(table, problems);
     pins(table, problems);
@@ -191,6 +192,14 @@ fn host(table: &Table, problems: &mut Problems) {
             what,
             format!("write host = \"{name}\" and port = {port}"),
         );
+    }
+}
+
+fn username(table: &Table, problems: &mut Problems) {
+    let path = ["mqtt", "username"];
+    let name = entry::read::<String>(table, &path).unwrap_or_default();
+    if let (Some((what, note)), Some(entry)) = (camera::username_fault(&name), entry::get(table, &path)) {
+        problems.add(&entry.span, "mqtt", what, note);
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::packets::{self, Limits, Notice, Outgoing, Reply, Will};
-use super::refusal::{NO_SUBSCRIBERS, SUCCESS, TOO_LARGE};
+use super::refusal::{SUCCESS, TOO_LARGE};
 use super::{Kind, Settings, explain};
 
 /// How long the broker may take for an answer, once it has let us in.
@@ -54,6 +54,8 @@ pub(super) enum Lost {
     Closed,
     /// The broker does not answer a message.
     Unanswered,
+    /// What the broker says cannot be understood: for people.
+    Garbled(String),
     /// Anything else, for people.
     Other(String),
 }
@@ -67,7 +69,7 @@ impl Lost {
             Self::ShutOut => explain::closed_at_once(settings),
             Self::Closed => explain::CLOSED.to_owned(),
             Self::Unanswered => "it does not acknowledge messages".to_owned(),
-            Self::Other(why) => why.clone(),
+            Self::Garbled(why) | Self::Other(why) => why.clone(),
         }
     }
 }
@@ -180,7 +182,8 @@ impl<'a> Link<'a> {
                 match self.hear().await? {
                     Reply::Acknowledged { id: of, notice } if Some(of) == id => {
                         return Ok(match notice.code {
-                            SUCCESS | NO_SUBSCRIBERS => Answer::Taken,
+                            // Also codes that nobody has thought of yet are a success below this.
+                            SUCCESS..0x80 => Answer::Taken,
                             _ => Answer::Refused(notice),
                         });
                     }
@@ -304,7 +307,7 @@ impl<'a> Link<'a> {
     }
 
     fn garbled(&self, error: &str) -> Lost {
-        Lost::Other(format!(
+        Lost::Garbled(format!(
             "what it says is not MQTT ({error}): check that a broker listens on port {}",
             self.settings.port
         ))

@@ -2,6 +2,7 @@
 
 use crate::config::entry::{self, Entry, Table};
 use crate::config::problem::Problems;
+use crate::config::strange::QUOTES;
 use crate::config::tables::Format;
 use crate::redact;
 
@@ -80,7 +81,7 @@ struct Given {
 }
 
 /// What is wrong, and what to do.
-type Fault = Option<(String, String)>;
+pub(super) type Fault = Option<(String, String)>;
 
 impl Given {
     fn source_fault(&self) -> Fault {
@@ -96,6 +97,21 @@ impl Given {
                 _ => format!("write url = {source:?}"),
             };
             return Some((what, note));
+        }
+        let strange = |c: char| redact::is_unseen(c) || (c.is_whitespace() && c != ' ');
+        let quoted = source.chars().count() > 1 && source.starts_with(QUOTES) && source.ends_with(QUOTES);
+        // A file may be called like this, if it is there.
+        if (source.trim() != source || source.contains(strange) || quoted)
+            && !std::path::Path::new(source).exists()
+        {
+            let what =
+                format!("`source` is {source:?}, with something at its ends or in it that is hardly seen");
+            let note = "delete the blanks at its ends, blanks of other kinds, and quotation marks of people";
+            return Some((what, note.to_owned()));
+        }
+        if source.starts_with(['~', '$']) {
+            let what = format!("`source` is {source:?}, which a shell would replace, and there is none here");
+            return Some((what, "write the whole path, from / on".to_owned()));
         }
         if !source.is_empty() && source.bytes().all(|byte| byte.is_ascii_digit()) {
             let what = format!("`source` is {source:?}, which is no name of a camera");
@@ -148,12 +164,23 @@ impl Given {
     }
 
     fn login_fault(&self, value: &str, key: &str) -> Fault {
+        if key == "username"
+            && let Some(fault) = username_fault(value)
+        {
+            return Some(fault);
+        }
         if value.is_empty() || !self.url.is_empty() {
             return None;
         }
         let note = "it is for a network camera: give its address as `url`";
         Some((format!("`{key}` is given, but `url` is not"), note.to_owned()))
     }
+}
+
+/// What is hardly seen in a user name, and would be sent all the same.
+pub(super) fn username_fault(name: &str) -> Fault {
+    let what = "`username` begins or ends with a blank".to_owned();
+    (name.trim() != name).then_some((what, "take it away".to_owned()))
 }
 
 /// How a whole command line is written, if that can be told without a shell.
