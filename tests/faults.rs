@@ -87,7 +87,19 @@ fn what_ffmpeg_has_to_say_of_a_damaged_video_is_taken_off_it() {
 
     // A real one: ffmpeg has several lines to say for every damaged frame.
     let video = folder.path().join("damaged.mp4");
-    make_video(&video, &["-vf", "scale=320:240", "-c:v", "mpeg4", "-q:v", "3"]);
+    make_video(
+        &video,
+        &[
+            "-frames:v",
+            "40",
+            "-vf",
+            "scale=320:240",
+            "-c:v",
+            "mpeg4",
+            "-q:v",
+            "3",
+        ],
+    );
     let mut bytes = std::fs::read(&video).unwrap();
     let end = bytes.len() - 8000;
     (2000..end).step_by(97).for_each(|at| bytes[at] ^= 0x5A);
