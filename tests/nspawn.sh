@@ -233,7 +233,7 @@ commit=$(git describe --always --dirty --abbrev=10 --exclude='*')
 cat >docs/device-tests.md <<DOC
 # The unit under systemd
 
-What \`make test-systemd\` found last: $(date --utc +%F), commit \`$commit\`, systemd $(dpkg-query --root "$root" -f '${Version}' -W systemd) in a container, on $(uname -m).
+What \`make test-systemd\` found last: $(date --utc +%F), commit \`$commit\`, systemd $(dpkg-query --root "$root" -f '${Version}' -W systemd) in a container, on $(uname -m), with \`$binary\`.
 The unit is \`systemd/affectd.service\` as it is installed, with \`WatchdogSec=6\` and \`RestartSec=1\` instead of 30 and 5. A thread stands still
 because a debugger holds it (\`tests/hold_thread.py\`); the binary knows nothing of the test.
 
