@@ -263,3 +263,36 @@ fn every_end_is_reported_at_the_same_delay_whatever_was_seen() {
         );
     }
 }
+
+#[test]
+fn a_window_that_went_out_before_the_clock_was_known_can_be_dated_by_a_later_one() {
+    let progress = Progress::new(std::sync::Arc::default());
+    let mut reporter = reporter(Origin::Recording, Duration::from_secs(15), 1.0);
+    let today = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    // The run begins in 1970, as on a board without a clock; it is known what time it is after 20 s.
+    let mut close = |end: u64, wall: SystemTime, synced: bool| {
+        let (start, end) = (Duration::from_secs(end - 15), Duration::from_secs(end));
+        let span = Span {
+            start,
+            end,
+            partial: false,
+            aligned: false,
+        };
+        let now = Moment {
+            stream: end,
+            wall,
+            synced,
+        };
+        reporter.close(&span, now, &progress)
+    };
+    let early = close(15, SystemTime::UNIX_EPOCH + Duration::from_secs(15), false);
+    let during = close(30, today, true);
+    let later = close(45, today + Duration::from_secs(15), true);
+    let synced = [&early, &during, &later].map(|report| report.clock_synced);
+    assert_eq!(synced, [false, false, true]);
+    let end = humantime::parse_rfc3339(&later.end).unwrap();
+    for (report, ended) in [(&early, today - Duration::from_secs(15)), (&during, today)] {
+        let before = Duration::from_secs_f64(later.uptime_seconds - report.uptime_seconds);
+        assert_eq!(end - before, ended);
+    }
+}

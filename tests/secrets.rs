@@ -215,3 +215,19 @@ fn nothing_that_a_terminal_obeys_gets_from_a_name_into_the_log() {
     let said = stderr(&affectd().arg("replay").arg(gone).output().unwrap());
     assert!(said.contains(r"x\u{a}READY=1.jpg"), "{said}");
 }
+
+#[test]
+fn what_was_typed_is_repeated_without_its_password_and_without_what_a_terminal_obeys() {
+    let url = "rtsp://admin:hunter2@cam/\u{1b}[2Jx";
+    for arguments in [
+        &["check", url][..],
+        &["replay", "a", url],
+        &[url],
+        &["replay", url],
+    ] {
+        let output = affectd_output(arguments);
+        let said = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(said.contains("rtsp://***@cam/"), "{arguments:?}: {said}");
+        assert!(!said.contains("hunter2") && !said.contains('\u{1b}'), "{said}");
+    }
+}

@@ -18,6 +18,8 @@ elif [[ "${1:-}" == prometheus ]]; then
 elif [[ "${1:-}" == arm ]]; then
     PATH=$PATH:/usr/sbin
     command -v modprobe >/dev/null || missing+=(kmod)
+    # The guest's kernel modules are built with it.
+    command -v aarch64-linux-gnu-gcc >/dev/null || missing+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
     command -v cpio >/dev/null || missing+=(cpio)
     command -v mke2fs >/dev/null || missing+=(e2fsprogs)
     command -v cmake >/dev/null || missing+=(cmake)

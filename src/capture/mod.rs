@@ -154,9 +154,9 @@ fn patience(frame_timeout: Duration, fps: f64) -> Duration {
     frame_timeout.max(Duration::from_secs_f64(2.5 / fps))
 }
 
-/// Whether `path` is that of a device, there or not.
+/// Whether `path` is that of a device, there or not. (In /dev/shm are files that lie in memory.)
 pub(crate) fn is_device(path: &Path) -> bool {
-    path.starts_with("/dev")
+    path.starts_with("/dev") && !path.starts_with("/dev/shm")
 }
 
 /// File name endings of pictures.

@@ -5,7 +5,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use signal_hook::consts::TERM_SIGNALS;
@@ -186,7 +187,12 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no errors.
             let exit = if error.use_stderr() { Exit::Usage as u8 } else { 0 };
-            let _ = error.print();
+            // It repeats what was typed.
+            let words = redact::text(&error.render().to_string());
+            let _ = match error.use_stderr() {
+                true => std::io::stderr().write_all(words.as_bytes()),
+                false => std::io::stdout().write_all(words.as_bytes()),
+            };
             return ExitCode::from(exit);
         }
     };
@@ -250,13 +256,28 @@ fn print(line: impl Display) -> std::io::Result<()> {
     out.flush()
 }
 
-/// A flag that SIGTERM, SIGINT and SIGQUIT set. A second signal ends the program at once.
+/// The longest time from a signal to the end. systemd waits six seconds; whoever started the program by hand waits for ever.
+const LONGEST_END: Duration = Duration::from_millis(5500);
+
+/// A flag that SIGTERM, SIGINT and SIGQUIT set. A second signal ends the program at once, and so does [`LONGEST_END`] after
+/// the first: a thread may wait for somebody who does not read what it writes.
 fn stop_flag() -> std::io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in TERM_SIGNALS {
         signal_hook::flag::register_conditional_shutdown(*signal, 128 + *signal, Arc::clone(&stop))?;
         signal_hook::flag::register(*signal, Arc::clone(&stop))?;
     }
+    let asked = Arc::clone(&stop);
+    let watch = move || {
+        // The flag is also set by whatever else ends the run; then it ends as soon.
+        while !asked.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        std::thread::sleep(LONGEST_END);
+        signal_hook::low_level::exit(Exit::Io as i32);
+    };
+    // Without it everything works, but for this.
+    let _ = std::thread::Builder::new().name("stop".to_owned()).spawn(watch);
     Ok(stop)
 }
 

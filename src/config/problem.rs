@@ -11,7 +11,7 @@ use std::fmt;
 
 use super::Config;
 use super::source::{Source, Span};
-use crate::redact::{self, HIDDEN, SECRET_WORDS};
+use crate::redact::{self, HIDDEN, SECRET_WORDS, SHORT_WORDS};
 
 /// Longest part of a line that is shown, in characters.
 const SHOWN: usize = 76;
@@ -314,7 +314,21 @@ fn secret_starts(line: &str) -> Option<usize> {
         .flat_map(|word| lower.match_indices(word).map(move |(at, _)| at + word.len()))
         .filter(|end| !lower[*end..].starts_with("_file"))
         .filter_map(|end| line[end..].find('=').map(|at| end + at))
+        .chain(
+            lower
+                .match_indices('=')
+                .map(|(at, _)| at)
+                .filter(|at| is_short_word(&lower[..*at])),
+        )
         .min()
+}
+
+/// Whether a key that ends `before` its = is one of the short words for secrets, or has one as its last part.
+fn is_short_word(before: &str) -> bool {
+    let key = before.trim_end().trim_end_matches(['"', '\'']);
+    let word = key.rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+    // A key that is called `key` may be any.
+    word.is_some_and(|word| SHORT_WORDS.contains(&word) && !key.trim_start().eq("key"))
 }
 
 /// Whether a secret may have begun in the line of `span` so far before it that it is not seen there.
@@ -385,9 +399,19 @@ mod tests {
             "api_token='hunter2'",
             "AFFECTD__MQTT__PASSWORD=hunter2",
             "password=hunter2 password_file=\"x\"",
+            "pass = \"hunter2\"",
+            "mqtt = { host = \"a\", mqtt_pw = \"hunter2\" }",
+            "\"auth\" = 'hunter2'",
+            "host = \"admin:hunter2@broker\"",
         ] {
             assert!(!shown(line, 0..line.len()).contains("hunter2"), "{line}");
         }
-        assert!(shown("password_file = \"/etc/x\"", 0..8).contains("/etc/x"));
+        for line in [
+            "password_file = \"/etc/x\"",
+            "author = \"/etc/x\"",
+            "bypass_all = \"/etc/x\"",
+        ] {
+            assert!(shown(line, 0..6).contains("/etc/x"), "{line}");
+        }
     }
 }

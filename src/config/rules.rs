@@ -45,6 +45,7 @@ pub(super) fn check(table: &Table, problems: &mut Problems) -> Passwords {
     budget(table, problems);
     delegate(table, problems);
     broker::check(table, problems);
+    username(table, problems);
     camera::check(table, problems);
     masks(table, problems);
     pins(table, problems);
@@ -178,6 +179,14 @@ fn delegate(table: &Table, problems: &mut Problems) {
         let what = format!("`delegate_library` is given, but `delegate` is \"{delegate}\"");
         let note = "write delegate = \"edgetpu\" or \"auto\", or leave the library out";
         problems.add(&library.span, "model", what, note);
+    }
+}
+
+fn username(table: &Table, problems: &mut Problems) {
+    let path = ["mqtt", "username"];
+    let name = entry::read::<String>(table, &path).unwrap_or_default();
+    if let (Some((what, note)), Some(entry)) = (camera::username_fault(&name), entry::get(table, &path)) {
+        problems.add(&entry.span, "mqtt", what, note);
     }
 }
 

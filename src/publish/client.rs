@@ -8,7 +8,10 @@ use super::certificates::Warned;
 use super::dial::Dialer;
 use super::link::{Answer, Link, Lost};
 use super::packets::{Limits, Notice, Will};
-use super::refusal::{CLOSES, NO_ANSWER, NO_QOS, NO_RETAIN, PAYLOAD_INVALID, is_about_the_message, sentence};
+use super::refusal::{
+    CLOSES, NO_ANSWER, NO_QOS, NO_RETAIN, PAYLOAD_INVALID, is_about_something_else, is_about_the_message,
+    sentence,
+};
 use super::{Kind, Message, Settings, Shared, explain};
 use crate::clock::{Clocks, system_clock_synced};
 use crate::config::Protocol;
@@ -231,7 +234,7 @@ impl Client<'_> {
     async fn not_let_in(&mut self, lost: &Lost) -> End {
         let code = match lost {
             Lost::Refused(notice) | Lost::Goodbye(notice) => notice.code,
-            Lost::ShutOut | Lost::Closed | Lost::Unanswered | Lost::Other(_) => 0,
+            Lost::ShutOut | Lost::Closed | Lost::Unanswered | Lost::Garbled(_) | Lost::Other(_) => 0,
         };
         if matches!(lost, Lost::ShutOut) {
             if self.tls.is_none() && self.settings.tls.is_none() {
@@ -328,8 +331,13 @@ impl Client<'_> {
             Lost::Goodbye(notice) if is_about_the_message(notice.code) && messages.len() == 1 => {
                 self.settle(oldest, notice, true);
             }
-            Lost::Goodbye(_) | Lost::Closed if messages.len() == 1 => self.suspect(oldest),
-            Lost::Goodbye(_) | Lost::Closed => self.shared.lock().outbox.be_careful(messages.len()),
+            // A message that waits for a broker that is busy or restarted, or for another client of the same name, is not to
+            // blame.
+            Lost::Goodbye(notice) if is_about_something_else(notice.code) => {}
+            Lost::Goodbye(_) | Lost::Closed | Lost::Garbled(_) if messages.len() == 1 => self.suspect(oldest),
+            Lost::Goodbye(_) | Lost::Closed | Lost::Garbled(_) => {
+                self.shared.lock().outbox.be_careful(messages.len())
+            }
             // Next time others go first: it may be about this message alone.
             Lost::Unanswered => self.settle(oldest, &Notice::of(NO_ANSWER), false),
             Lost::Refused(_) | Lost::ShutOut | Lost::Other(_) => {}

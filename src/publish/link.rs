@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::dial::Stream;
 use super::packets::{self, Heard, Limits, Notice, Outgoing, Reply, Will};
-use super::refusal::{NO_SUBSCRIBERS, SUCCESS, TOO_LARGE};
+use super::refusal::{SUCCESS, TOO_LARGE};
 use super::{Kind, Message, Settings, explain};
 use crate::tls;
 
@@ -61,7 +61,8 @@ pub(super) enum Answer {
 impl Answer {
     fn of(notice: Notice) -> Self {
         match notice.code {
-            SUCCESS | NO_SUBSCRIBERS => Self::Taken,
+            // Also codes that nobody has thought of yet are a success below this.
+            SUCCESS..0x80 => Self::Taken,
             _ => Self::Refused(notice),
         }
     }
@@ -80,6 +81,8 @@ pub(super) enum Lost {
     Closed,
     /// The broker does not answer a message.
     Unanswered,
+    /// What the broker says cannot be understood: for people.
+    Garbled(String),
     /// Anything else, for people.
     Other(String),
 }
@@ -93,7 +96,7 @@ impl Lost {
             Self::ShutOut => explain::closed_at_once(settings),
             Self::Closed => explain::CLOSED.to_owned(),
             Self::Unanswered => "it does not acknowledge messages".to_owned(),
-            Self::Other(why) => why.clone(),
+            Self::Garbled(why) | Self::Other(why) => why.clone(),
         }
     }
 }
@@ -445,7 +448,7 @@ impl<'a> Link<'a> {
     }
 
     fn garbled(&self, error: &str) -> Lost {
-        Lost::Other(format!(
+        Lost::Garbled(format!(
             "what it says is not MQTT ({error}): check that a broker listens on port {}",
             self.settings.port
         ))

@@ -128,3 +128,43 @@ fn a_message_has_its_expiry_and_its_content_type_and_the_will_its_delay() {
     let old = publish(Protocol::V311, &message(b"{}", Some(3600))).expect("a packet");
     assert_eq!(old[..], *b"\x32\x07\x00\x01t\x00\x01{}");
 }
+
+#[test]
+fn codes_that_are_in_no_list_and_answers_without_properties_are_read() {
+    let read = |bytes: &[u8]| super::read(Protocol::V5, &mut BytesMut::from(bytes));
+    let acknowledged = |code| Reply::Acknowledged {
+        id: 7,
+        notice: Notice::of(code),
+    };
+    for (bytes, reply) in [
+        (&b"\x40\x02\0\x07"[..], acknowledged(SUCCESS)),
+        (b"\x40\x03\0\x07\x87", acknowledged(NOT_AUTHORISED)),
+        (b"\x40\x04\0\x07\xc1\0", acknowledged(0xc1)),
+        (b"\xe0\0", Reply::Goodbye(Notice::of(SUCCESS))),
+        (b"\xe0\x01\x8e", Reply::Goodbye(Notice::of(0x8e))),
+        (b"\xe0\x02\xc1\0", Reply::Goodbye(Notice::of(0xc1))),
+    ] {
+        assert_eq!(read(bytes), Ok(Some(reply)), "{}", bytes.escape_ascii());
+        assert_eq!(
+            read(&bytes[..bytes.len() - 1]),
+            Ok(None),
+            "{}",
+            bytes.escape_ascii()
+        );
+    }
+    let both = b"\xe0\x15\x9d\x13\x26\0\x01a\0\x01b\x1f\0\x02hi\x1c\0\x04cam2";
+    let notice = Notice {
+        code: 0x9d,
+        words: Some("hi".to_owned()),
+        server: Some("cam2".to_owned()),
+    };
+    assert_eq!(read(both), Ok(Some(Reply::Goodbye(notice))));
+    for broken in [
+        &b"\x40\0"[..],
+        b"\x40\x01\0",
+        b"\xe0\xff\xff\xff\xff",
+        b"\xe0\xff\xff\xff\x7f",
+    ] {
+        assert!(read(broken).is_err(), "{}", broken.escape_ascii());
+    }
+}

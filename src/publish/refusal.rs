@@ -5,7 +5,6 @@ use super::{Kind, Message, Settings};
 
 /// MQTT 5's reason codes, as far as something is done about them.
 pub(super) const SUCCESS: u8 = 0x00;
-pub(super) const NO_SUBSCRIBERS: u8 = 0x10;
 pub(super) const OTHER_VERSION: u8 = 0x84;
 pub(super) const BAD_CLIENT_ID: u8 = 0x85;
 pub(super) const BAD_PASSWORD: u8 = 0x86;
@@ -60,6 +59,26 @@ pub(super) fn is_about_the_message(code: u8) -> bool {
     matches!(
         code,
         NOT_AUTHORISED | TOPIC_INVALID | TOO_LARGE | QUOTA | PAYLOAD_INVALID
+    )
+}
+
+/// What a broker that ends a connection says about itself, the network or other clients. It is the same whatever is on its way.
+pub(super) fn is_about_something_else(code: u8) -> bool {
+    const MOST_TIME: u8 = 0xa0;
+    matches!(
+        code,
+        UNAVAILABLE
+            | BUSY
+            | BANNED
+            | SHUTTING_DOWN
+            | KEEP_ALIVE
+            | TAKEN_OVER
+            | RATE_TOO_HIGH
+            | ADMINISTRATIVE
+            | ANOTHER_SERVER
+            | MOVED
+            | CONNECTION_RATE
+            | MOST_TIME
     )
 }
 

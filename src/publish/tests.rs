@@ -61,6 +61,7 @@ fn report(seq: u64) -> WindowReport {
         start: "1970-01-01T00:59:45.000Z".to_owned(),
         end: "1970-01-01T01:00:00.000Z".to_owned(),
         clock_synced: false,
+        uptime_seconds: 15.0,
         aligned: false,
         partial: false,
         source: SourceWord::Recording,
@@ -210,6 +211,47 @@ fn a_message_over_which_the_connection_is_ended_does_not_end_it_for_ever() {
         // Only a connection that is closed without a word does not say which message it is about.
         assert_eq!(infos, if answer == Answer::Close { 3 } else { 1 }, "{answer:?}");
         assert_eq!(stop(publisher).acknowledged, 1, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_code_that_is_in_no_list_is_about_one_message_and_not_about_the_rest() {
+    for code in [0x92, 0xa0, 0xc1] {
+        let broker = FakeBroker::start(accepted, move |message| match message.topic.ends_with("/info") {
+            true => Answer::Acknowledge(code),
+            false => Answer::Acknowledge(0),
+        });
+        let publisher = start(settings(broker.port));
+        window(&publisher, 0);
+        broker.wait_for("the window", |broker| numbers(broker) == [0]);
+        assert_eq!(stop(publisher), summary(1, 0, 0), "0x{code:x}");
+        let connects = broker.told().into_iter();
+        let connects = connects.filter(|(_, told)| matches!(told, Told::Connect { .. }));
+        assert_eq!(connects.count(), 1, "0x{code:x}");
+    }
+}
+
+#[test]
+fn a_window_is_not_to_blame_for_a_broker_that_ends_connections_for_other_reasons() {
+    // Busy, shutting down, taken over, ended by hand, and moved: more often than a message may be to blame.
+    let brokers: Vec<_> = [0x89, 0x8b, 0x8e, 0x98, 0x9d]
+        .into_iter()
+        .map(|code| {
+            let tries = std::sync::atomic::AtomicUsize::new(0);
+            let broker = FakeBroker::start(accepted, move |message| {
+                match is_window(message) && tries.fetch_add(1, Ordering::Relaxed) < 4 {
+                    true => Answer::Goodbye(code),
+                    false => Answer::Acknowledge(0),
+                }
+            });
+            let publisher = start(settings(broker.port));
+            window(&publisher, 0);
+            (code, broker, publisher)
+        })
+        .collect();
+    for (code, broker, publisher) in brokers {
+        broker.wait_for("the fifth try", |broker| numbers(broker).len() == 5);
+        assert_eq!(stop(publisher), summary(1, 0, 0), "0x{code:x}");
     }
 }
 
