@@ -378,7 +378,10 @@ impl Tracker {
 
     fn likeness(&self, t: usize, face: &Rect) -> Option<f32> {
         let track = &self.tracks[t];
-        if self.now.saturating_sub(track.followed) > self.memory() {
+        let unseen = self.now.saturating_sub(track.followed);
+        // Who may only have turned away comes back where he was; his track is for nobody else.
+        let waits = unseen > SURELY_SAME && track.may_have_turned_away();
+        if waits || unseen > self.memory() {
             return Some(track.rect.iou(face)).filter(|overlap| *overlap >= SAME_PLACE);
         }
         track.likeness(self.now, &self.expected[t], &self.settings, face)

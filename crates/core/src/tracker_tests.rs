@@ -324,6 +324,30 @@ fn who_has_settled_and_turns_away_is_the_same_if_nobody_moved_about() {
 }
 
 #[test]
+fn who_has_turned_away_loses_his_track_to_nobody_who_appears_beside_him() {
+    let mut random = seeded(19);
+    let mut tracker = Tracker::new(SETTINGS);
+    let rgb: Vec<u8> = (0..240 * 240 * 3)
+        .map(|i| if i / 3 % 240 / 15 % 2 == 0 { 40 } else { 160 })
+        .collect();
+    let picture = crate::preprocess::Picture::new(240, 240, &rgb).unwrap();
+    let mut first = Vec::new();
+    for ms in (0..4_000).step_by(100) {
+        tracker.watch(|surroundings, rect| surroundings.look(at(ms), &picture, rect));
+        first = ids(&mut tracker, ms, &[face(40.0)], &mut random);
+    }
+    // Within the memory, a neighbour turns round; then he himself.
+    for ms in (4_000..4_800).step_by(100) {
+        tracker.watch(|surroundings, rect| surroundings.look(at(ms), &picture, rect));
+        ids(&mut tracker, ms, &[], &mut random);
+    }
+    let both = ids(&mut tracker, 4_800, &[face(110.0)], &mut random);
+    let back = ids(&mut tracker, 5_500, &[face(110.0), face(41.0)], &mut random);
+    assert_ne!(both, first);
+    assert_eq!(back[1], first[0]);
+}
+
+#[test]
 fn a_new_name_says_nothing_of_the_old_one_but_carries_it() {
     let mut random = seeded(4);
     let mut tracker = Tracker::new(SETTINGS);

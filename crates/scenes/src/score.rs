@@ -194,6 +194,7 @@ fn is_mixed(owners: &BTreeMap<u64, u64>) -> bool {
 }
 
 /// The columns of the rows that give the largest sum of gains, each to one row at most (the Hungarian method).
+#[allow(clippy::needless_range_loop)] // columns are counted from 1, in several lists at once
 fn assign(gains: &[Vec<i64>]) -> Vec<Option<usize>> {
     let (rows, columns) = (gains.len(), gains.first().map_or(0, Vec::len));
     if rows > columns {
