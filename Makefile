@@ -4,7 +4,7 @@ PYTHON ?= python3
 STAMPS := .tools
 LIB    := runtime/$(ARCH)/libtensorflowlite_c.so
 
-.PHONY: demo test attack test-systemd test-swap test-swap-guest test-ha cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean
+.PHONY: demo test attack test-systemd test-swap test-swap-guest test-ha cross test-arm setup lint deny schemas train-smoke models tradeoff parity throughput bench bench-jpeg soak fuzz clean test-brokers track test-page test-metrics test-delivery measure-spool
 
 # The whole daemon on the bundled clip, with a broker of its own. ARGS=--once plays it once.
 demo: $(LIB) $(STAMPS)/build-packages
@@ -14,15 +14,43 @@ demo: $(LIB) $(STAMPS)/build-packages
 # Everything that proves the product, in the order of cost.
 test: setup lint deny
 	cargo test
-	cargo test --package affect-attack --package affect-train --profile train
+	cargo test --package affect-attack --package affect-scenes --package affect-train --profile train
 	@echo "make test: all passed"
 
+# Delivery, counted: the daemon killed 500 times with mosquitto, and KILLS times with RabbitMQ (MQTT 5) and NATS (3.1.1), which come
+# from Debian 13 into target/brokers. Needs root; half an hour.
+KILLS ?= 60
+test-delivery: setup
+	tests/outage-brokers.sh setup
+	BROKER=mosquitto KILLS=500 cargo test --test outage many_kills -- --ignored --nocapture
+	for broker in rabbitmq nats; do \
+	  BROKER=$$broker KILLS=$(KILLS) cargo test --test outage many_kills -- --ignored --nocapture || exit 1; done
+	cargo test --test outage power_cut -- --ignored --nocapture
+
+# What the spool costs: bytes written to a card in a day, how a day drains over a slow link, memory. See docs/delivery.md.
+measure-spool: setup
+	cargo test --bin affectd measure_ -- --ignored --nocapture --test-threads 1
+	cargo test --test outage measure_ -- --ignored --nocapture --test-threads 1
+
 # A trained attacker against the privacy gate: each rule off in turn, the claim, its limits, and what the gate costs. Hours on
-# two cores: see docs/attack.md. ATTACK=rules, claims, limits or utility runs one of them.
-ATTACK ?= rules claims limits utility
-attack:
+# two cores: see docs/attack.md. ATTACK=rules, claims, limits, utility or replay (the whole program) runs one of them.
+ATTACK ?= rules claims limits utility replay
+attack: $(LIB) $(STAMPS)/build-packages
+	cargo build --release
 	cargo build --package affect-attack --profile train
 	for part in $(ATTACK); do echo; echo "affect-attack $$part"; ./target/train/affect-attack $$part $(ARGS) || exit 1; done
+
+# How well people are followed, in scenes whose truth is known, beside earlier trackers, Norfair and ByteTrack (PyPI) on the same
+# boxes; then the same figures by py-motmetrics. Writes to target/track. ARGS="--kind walking --people 5,15 --fps 4,10" is a part.
+track:
+	cargo build --package affect-scenes --profile train
+	test -x target/track/venv/bin/python || $(PYTHON) -m venv target/track/venv
+	target/track/venv/bin/pip install --quiet --requirement crates/scenes/requirements.txt
+	rm -rf target/track/scenes && mkdir -p target/track/scenes
+	target/train/affect-scenes --folder target/track/scenes $(ARGS) > /dev/null
+	target/track/venv/bin/python crates/scenes/others.py follow target/track/scenes
+	target/train/affect-scenes --folder target/track/scenes $(ARGS)
+	target/track/venv/bin/python crates/scenes/others.py check target/track/scenes
 
 # The real unit in a container: READY, kills, hangs, wrong configuration, stop. Needs root. Writes docs/device-tests.md.
 test-systemd: $(LIB)
@@ -81,6 +109,11 @@ test-ha: $(LIB)
 	cargo build
 	tests/homeassistant/setup.sh
 	$(PYTHON) tests/homeassistant/run.py target/homeassistant target/debug/affectd docs/operate/home-assistant.png
+
+# RabbitMQ and NATS over TLS, killed and started again while the daemon publishes. Needs root; installs them into target/brokers.
+test-brokers: $(LIB)
+	cargo build
+	tests/brokers.sh
 
 # Binaries for aarch64 and armv7 in target/arm. See cross/README.md.
 cross:
@@ -142,9 +175,32 @@ soak: $(LIB) $(STAMPS)/build-packages
 	cargo build --release
 	tests/soak.sh $(ARGS)
 
-# 200,000 damaged models instead of the 6,000 of `make test`.
-fuzz: $(LIB)
+# Everything that reads what others wrote, under libFuzzer for TIME seconds in all; then 200,000 damaged models on the real
+# library instead of the 6,000 of `make test`. See docs/fuzzing.md.
+TIME ?= 600
+fuzz: $(LIB) $(STAMPS)/build-packages
+	tests/fuzz.sh $(TIME)
 	AFFECTD_MUTATIONS=200000 cargo test --package affect-tflite --test mutations -- --nocapture
+
+# The local page in a real browser: as a stranger, by keyboard, with a screen reader's rules, on a phone, from a foreign page.
+# SHOTS=docs/img takes the screenshots anew.
+test-page: $(LIB) $(STAMPS)/build-packages $(STAMPS)/page
+	cargo build
+	$(STAMPS)/page/bin/python tests/page.py target/debug/affectd $(SHOTS)
+
+# A real Prometheus reads a real daemon; its rules, and the queries of the Grafana board.
+test-metrics: $(LIB) $(STAMPS)/packages $(STAMPS)/build-packages $(STAMPS)/prometheus
+	cargo build
+	tests/metrics.sh target/debug/affectd
+
+$(STAMPS)/page: tests/page-requirements.txt $(STAMPS)/packages
+	tests/setup-packages.sh page
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --requirement tests/page-requirements.txt
+
+# Unpacked, not installed: Debian's package would start a service.
+$(STAMPS)/prometheus:
+	tests/setup-packages.sh prometheus
 
 clean:
 	rm -rf target .venv .tools runtime

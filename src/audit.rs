@@ -1,4 +1,5 @@
-//! What an auditor wants to know later: which configuration ran since when, and every pause. No faces, no counts.
+//! What an auditor wants to know later: which configuration ran since when, every pause, and when
+//! somebody aimed the camera. No faces, no counts.
 //!
 //! Each line goes to the log and to `audit.log` in the state directory.
 
@@ -55,6 +56,11 @@ impl Audit {
             (PausedBy::Command, true) => "pause by command begins",
             (PausedBy::Command, false) => "pause by command ends",
         });
+    }
+
+    /// Somebody begins or ends to aim the camera: then the page shows where faces are.
+    pub(crate) fn aiming(&self, begins: bool) {
+        self.write(if begins { "aiming begins" } else { "aiming ends" });
     }
 
     fn write(&self, line: &str) {

@@ -68,9 +68,13 @@ impl<'a> CameraStates<'a> {
             return;
         };
         match (&cause, state) {
-            (Some(cause), CameraStateWord::Paused) => log::info!("Camera `{camera}` is paused: {cause}"),
-            (Some(cause), _) => log::warn!("Camera `{camera}`: {cause} affectd keeps trying."),
-            (None, _) => log::info!("Camera `{camera}` is streaming."),
+            (Some(cause), CameraStateWord::Paused) => {
+                log::info!(camera, state = "paused"; "Camera `{camera}` is paused: {cause}")
+            }
+            (Some(cause), _) => {
+                log::warn!(camera, state = kind; "Camera `{camera}`: {cause} affectd keeps trying.")
+            }
+            (None, _) => log::info!(camera, state = "streaming"; "Camera `{camera}` is streaming."),
         }
         self.publish(&change, cause);
     }

@@ -6,6 +6,7 @@
 //! known, and still waits when it is, is dated anew ([`Clocks`]).
 
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
 /// A distance that changes by more between two windows means that the wall clock was set.
@@ -92,11 +93,15 @@ pub(crate) fn system_clock_synced() -> bool {
         .unwrap_or_else(|_| Path::new("/run/systemd/timesync/synchronized").exists())
 }
 
-/// Both clocks at one moment: by two of them dates that were given too early are mended.
-#[derive(Debug, Clone, Copy)]
+/// All clocks at one moment: by two of them dates that were given too early are mended, after a restart of the daemon,
+/// too, as long as the machine was not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Clocks {
     pub(crate) wall: SystemTime,
-    pub(crate) monotonic: Instant,
+    /// Time since the machine started.
+    pub(crate) uptime: Duration,
+    /// A random number of this start of the machine.
+    pub(crate) boot: u64,
     /// Whether the wall clock can be relied on.
     pub(crate) synced: bool,
 }
@@ -104,21 +109,35 @@ pub(crate) struct Clocks {
 impl Clocks {
     /// What they show now.
     pub(crate) fn now() -> Self {
+        let uptime = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         Self {
             wall: SystemTime::now(),
-            monotonic: Instant::now(),
+            uptime: Duration::try_from(uptime).unwrap_or_default(),
+            boot: machine_boot(),
             synced: system_clock_synced(),
         }
     }
 
+    /// How long ago the moment `self` was. Over a restart of the machine only clocks that are set tell; without them it is
+    /// as long at least as the machine runs.
+    pub(crate) fn age(&self, now: &Self) -> Duration {
+        if self.boot == now.boot {
+            return now.uptime.saturating_sub(self.uptime);
+        }
+        let by_wall = now.wall.duration_since(self.wall).unwrap_or_default();
+        match self.synced && now.synced {
+            true => by_wall.max(now.uptime),
+            false => now.uptime,
+        }
+    }
+
     /// A window's start and end, given by the clocks of `self`, as they are by the clocks of now. `None` if there is nothing
-    /// to mend: they were right, or it is still not known what time it is.
+    /// to mend: they were right, it is still not known what time it is, or how long ago it was.
     pub(crate) fn mend(&self, start: &str, end: &str, now: &Self) -> Option<(String, String)> {
-        if self.synced || !now.synced {
+        if self.synced || !now.synced || self.boot != now.boot {
             return None;
         }
-        let age = now.monotonic.saturating_duration_since(self.monotonic);
-        let given = now.wall.checked_sub(age)?;
+        let given = now.wall.checked_sub(self.age(now))?;
         let date = |text: &str| {
             let date = humantime::parse_rfc3339(text).ok()?;
             match given.duration_since(self.wall) {
@@ -128,6 +147,17 @@ impl Clocks {
         };
         Some((rfc3339(date(start)?), rfc3339(date(end)?)))
     }
+}
+
+/// The kernel's random number of this start of the machine. Where it does not tell, one of this process, so that nothing
+/// of before is taken for of now.
+fn machine_boot() -> u64 {
+    static BOOT: OnceLock<u64> = OnceLock::new();
+    *BOOT.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+        u64::from_str_radix(&digits, 16).unwrap_or_else(|_| getrandom::u64().unwrap_or_default())
+    })
 }
 
 /// RFC 3339 in UTC with milliseconds.
@@ -187,18 +217,19 @@ mod tests {
         assert!(third.synced);
     }
 
-    fn clocks(wall: SystemTime, boot: Instant, after: u64, synced: bool) -> Clocks {
-        let monotonic = boot + seconds(after);
+    fn clocks(wall: SystemTime, boot: u64, after: u64, synced: bool) -> Clocks {
+        let uptime = seconds(after);
         Clocks {
             wall,
-            monotonic,
+            uptime,
+            boot,
             synced,
         }
     }
 
     #[test]
     fn dates_given_before_the_clock_was_known_are_mended_when_it_is() {
-        let boot = Instant::now();
+        let boot = 7;
         let (early, today) = (
             SystemTime::UNIX_EPOCH + HOUR,
             SystemTime::UNIX_EPOCH + HOUR * 480_000,
@@ -215,11 +246,38 @@ mod tests {
         let ahead = clocks(today + HOUR, boot, 30, false);
         let (start, end) = (rfc3339(today + HOUR - seconds(15)), rfc3339(today + HOUR));
         assert_eq!(ahead.mend(&start, &end, &known), Some(expected));
+        // After the machine was started again nobody knows how long ago that was.
+        assert_eq!(ahead.mend(&start, &end, &clocks(today, 8, 90, true)), None);
+    }
+
+    #[test]
+    fn an_age_outlives_the_daemon_and_with_a_clock_that_is_set_the_machine() {
+        let today = SystemTime::UNIX_EPOCH + HOUR * 480_000;
+        let given = clocks(today, 7, 100, true);
+        // The wall clock was set meanwhile: that changes no age.
+        assert_eq!(given.age(&clocks(today + HOUR, 7, 160, true)), seconds(60));
+        assert_eq!(given.age(&clocks(today + HOUR, 8, 60, true)), HOUR);
+        assert_eq!(given.age(&clocks(today + HOUR, 8, 60, false)), seconds(60));
+        assert_eq!(
+            clocks(today, 7, 100, false).age(&clocks(today + HOUR, 8, 60, true)),
+            seconds(60)
+        );
+        assert_eq!(given.age(&clocks(today - HOUR, 8, 60, true)), seconds(60));
+    }
+
+    #[test]
+    fn the_clocks_of_this_machine_go_on() {
+        let before = Clocks::now();
+        std::thread::sleep(Duration::from_millis(20));
+        let now = Clocks::now();
+        let age = before.age(&now);
+        assert!(age >= Duration::from_millis(20) && age < seconds(10), "{age:?}");
+        assert!(before.boot == now.boot && before.uptime > Duration::ZERO);
     }
 
     #[test]
     fn dates_that_were_right_are_left_alone() {
-        let boot = Instant::now();
+        let boot = 7;
         let wall = SystemTime::UNIX_EPOCH + HOUR * 480_000;
         let (given, stepped) = (clocks(wall, boot, 0, true), clocks(wall + HOUR, boot, 1, true));
         let (start, end) = (rfc3339(wall - seconds(15)), rfc3339(wall));

@@ -1,5 +1,6 @@
 //! The whole daemon: pipeline and publisher together, as `run` and `demo` use it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,17 +12,19 @@ use crate::board::{Board, Bulletin, Notify, PinError, Sysfs, View};
 use crate::camera_state::CameraStates;
 use crate::capture::SourceError;
 use crate::command::Ear;
-use crate::config::Config;
+use crate::config::{BrokerAddress, Config};
 use crate::delegate::Probation;
 use crate::homeassistant;
 use crate::identity::Nameless;
 use crate::pipeline::{self, Flow};
-use crate::place::{state_dir, state_dir_or_home};
+use crate::place::{self, state_dir, state_dir_or_home};
 use crate::progress::Progress;
-use crate::publish::{Died, Publisher, Settings, Summary};
+use crate::publish::{DRAIN_PER_SECOND, Died, Limits, Place, Publisher, Settings, Summary};
 use crate::reload::{Handover, Next, Parts, Reader, Steward, parts};
 use crate::room::{Room, RoomError};
 use crate::setup::{Setup, SetupError, device, device_id, names, source};
+use crate::starts::Started;
+use crate::status::{self, Fixed, Shown};
 
 /// How long after a stop was asked for publishing may go on. systemd waits six seconds for the whole.
 const GOODBYE: Duration = Duration::from_secs(4);
@@ -106,11 +109,12 @@ pub(crate) struct Control {
 }
 
 /// Runs until the source ends or `stop` is set, then publishes what is left and says goodbye. `show` sees every
-/// report as it is queued. A configuration that was read again, and for which everything must begin anew, is tried; where it
-/// fails, the one of before goes on.
+/// report as it is queued; `open` is told where the local page is, if there is one. A configuration that was read again, and for
+/// which everything must begin anew, is tried; where it fails, the one of before goes on.
 pub(crate) fn run(
     config: &Config,
     control: &Control,
+    mut open: impl FnMut(SocketAddr),
     mut show: impl FnMut(&WindowReport) + Send,
 ) -> Result<Done, DaemonError> {
     let mut config = config.clone();
@@ -118,7 +122,7 @@ pub(crate) fn run(
     let mut trouble = None;
     let mut published = Summary::default();
     loop {
-        let (done, next) = match run_by(&config, control, trouble.take(), &mut show) {
+        let (done, next) = match run_by(&config, control, trouble.take(), &mut open, &mut show) {
             Ok(ended) => ended,
             Err(error) if error.is_of_the_configuration() => match before.take() {
                 Some(old) => {
@@ -144,6 +148,7 @@ fn run_by(
     config: &Config,
     control: &Control,
     trouble: Option<String>,
+    open: &mut impl FnMut(SocketAddr),
     show: &mut (impl FnMut(&WindowReport) + Send),
 ) -> Result<(Done, Option<Config>), DaemonError> {
     let source = source(&config.camera).ok_or(DaemonError::NoSource)?;
@@ -169,9 +174,12 @@ fn run_by(
             return Err(error.into());
         }
     };
-    let _room = match is_live {
-        true => Some(Room::take(config, state_dir_or_home().as_deref())?),
-        false => None,
+    let (_room, mut started) = if is_live {
+        let state = state_dir_or_home();
+        let room = Room::take(config, state.as_deref())?;
+        (Some(room), state.as_deref().map(Started::now))
+    } else {
+        (None, None)
     };
     let progress = Arc::new(Progress::new(Arc::clone(&control.stop)));
     let sysfs = Sysfs::new(Path::new("/"));
@@ -184,7 +192,19 @@ fn run_by(
         probation,
         &progress,
     )?;
-    let publisher = Publisher::start(settings(config), info, Arc::clone(&progress))?;
+    let shown = Arc::new(Shown::new(
+        Fixed::of(config, setup.accelerator()),
+        Arc::clone(&progress),
+    ));
+    let server = status::start(&config.status, Arc::clone(&shown))?;
+    if let Some(address) = server.as_ref().and_then(|server| server.address) {
+        open(address);
+    }
+    let settings = Settings {
+        spool: spool(config),
+        ..settings(config)
+    };
+    let publisher = Publisher::start(settings, info, Arc::clone(&progress))?;
     publisher.discovery(homeassistant::discovery(config, &setup.labels(), &names));
     let camera = CameraStates::new(&publisher, &names, &config.camera.name);
     let bulletin = Bulletin::default();
@@ -195,6 +215,8 @@ fn run_by(
         publisher: &publisher,
         camera: &camera,
         bulletin: &bulletin,
+        shown: &shown,
+        starts: started.as_ref().map(Started::told),
     };
     let steward = control.reader.as_ref().map(|reader| Steward {
         reader,
@@ -214,6 +236,7 @@ fn run_by(
         || {
             run_pipelines(parts, &progress, &handover, &camera, |report| {
                 show(&report);
+                shown.published(&report);
                 if matches!(report.body, ReportBody::Released(_)) {
                     publisher.latest(&config.camera.name, report.clone());
                 }
@@ -228,11 +251,11 @@ fn run_by(
     };
     let published = publisher.stop(farewell, GOODBYE)?;
     board?;
-    let done = Done {
-        flow: flow?,
-        published,
-    };
-    Ok((done, next))
+    let flow = flow?;
+    if let Some(started) = &mut started {
+        started.ends_well();
+    }
+    Ok((Done { flow, published }, next))
 }
 
 /// Runs one pipeline after the other, until one ends by itself or everything begins anew: by which configuration.
@@ -317,12 +340,30 @@ impl Drop for Sets<'_> {
     }
 }
 
+/// Where windows wait on the disk; nowhere if that is not wanted, or there is no place.
+fn spool(config: &Config) -> Option<Place> {
+    if config.spool.max_size == 0 {
+        return None;
+    }
+    let place = place::spool();
+    if place.is_none() {
+        log::warn!(
+            "There is no state directory, so windows that wait for the broker are lost with a restart: run affectd by systemd, or set STATE_DIRECTORY."
+        );
+    }
+    place
+}
+
 /// Where and how to publish.
 pub(crate) fn settings(config: &Config) -> Settings {
     let mqtt = &config.mqtt;
+    let address = BrokerAddress::of(mqtt);
     Settings {
-        host: mqtt.host.clone(),
-        port: mqtt.port,
+        host: address.host,
+        port: address.port,
+        by_url: mqtt.url.is_some(),
+        websocket: address.websocket,
+        tls: address.tls.then(|| (&mqtt.tls).into()),
         username: mqtt.username.clone(),
         password: mqtt.password.clone(),
         password_file: mqtt.password_file.clone(),
@@ -330,9 +371,13 @@ pub(crate) fn settings(config: &Config) -> Settings {
         protocol: mqtt.protocol,
         keep_alive: mqtt.keep_alive,
         base: topic_base(config),
-        queue: mqtt.queue as usize,
+        limits: Limits {
+            age: config.spool.max_age,
+            size: config.spool.max_size,
+        },
+        spool: None,
+        drain_per_second: DRAIN_PER_SECOND,
         retry_max: mqtt.retry_max,
-        message_expiry: mqtt.message_expiry,
         ear: Ear {
             commands_below: format!("{}/cmd", topic_base(config)),
             allowed: mqtt.commands.clone(),

@@ -156,6 +156,7 @@ impl Reporter {
             start: rfc3339(dates.start),
             end: rfc3339(dates.end),
             clock_synced: dates.synced,
+            uptime_seconds: (span.end.as_secs_f64() * 1000.0).round() / 1000.0,
             aligned: span.aligned && dates.synced,
             partial: span.partial,
             source: self.settings.source,
@@ -204,12 +205,14 @@ pub(crate) fn group_loop(
     let mut waiting: VecDeque<Seen> = VecDeque::new();
     let mut interruptions = progress.interruptions();
     let mut newest = Duration::ZERO;
+    let mut came = false;
     let mut ended = false;
     while !ended {
         progress.beat(Stage::Group);
         match frames.recv_timeout(wait(&windows, clock)) {
             Ok(seen) => {
                 newest = newest.max(seen.faces.at);
+                came = true;
                 waiting.push_back(seen);
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -225,8 +228,14 @@ pub(crate) fn group_loop(
             reporter.wait_anew(clock.now(newest));
         }
         if ended {
-            // The last frame lasts as long as any other, and so do pictures that could not be read.
-            newest = (newest + reporter.frame_time()).max(progress.played());
+            // The last frame lasts as long as any other, and so do pictures that could not be read. Of a source that gave none there is
+            // nothing to report.
+            let last = if came {
+                reporter.frame_time()
+            } else {
+                Duration::ZERO
+            };
+            newest = (newest + last).max(progress.played());
         }
         let over = |end: Duration| match clock {
             StreamClock::Real(origin) if !ended => origin.elapsed() >= end + DELAY,

@@ -172,19 +172,20 @@ fn a_pause_interrupts_whoever_was_followed() {
                 published.lock().unwrap().push(kind(&report.body));
             });
         });
-        (0..6).for_each(|i| sender.send(seen(i * 1000, 6, SHORT)).unwrap());
-        while published.lock().unwrap().is_empty() {
+        (0..11).for_each(|i| sender.send(seen(i * 1000, 6, SHORT)).unwrap());
+        while published.lock().unwrap().len() < 2 {
             std::thread::yield_now();
         }
         // A pause within a window, and shorter than a gap.
         progress.set_paused(PausedBy::Button, true);
         progress.set_paused(PausedBy::Button, false);
-        (6..20).for_each(|i| sender.send(seen(i * 1000, 6, SHORT)).unwrap());
+        (11..24).for_each(|i| sender.send(seen(i * 1000, 6, SHORT)).unwrap());
         drop(sender);
     });
     let published = published.into_inner().unwrap();
-    assert_eq!(published[0], "numbers");
-    assert_eq!(published[2..], ["held", "held", "held"], "{published:?}");
+    // The first window of a start, a report, and after the pause nothing more.
+    assert_eq!(published[..2], ["held", "numbers"]);
+    assert_eq!(published[3..], ["held", "held", "held"], "{published:?}");
 }
 
 #[test]
@@ -299,5 +300,38 @@ fn every_end_is_reported_at_the_same_delay_whatever_was_seen() {
             delay >= DELAY && delay < DELAY + Duration::from_millis(300),
             "window {number}: {delay:?}"
         );
+    }
+}
+
+#[test]
+fn a_window_that_went_out_before_the_clock_was_known_can_be_dated_by_a_later_one() {
+    let progress = Progress::new(std::sync::Arc::default());
+    let mut reporter = reporter(Origin::Recording, Duration::from_secs(15), 1.0);
+    let today = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    // The run begins in 1970, as on a board without a clock; it is known what time it is after 20 s.
+    let mut close = |end: u64, wall: SystemTime, synced: bool| {
+        let (start, end) = (Duration::from_secs(end - 15), Duration::from_secs(end));
+        let span = Span {
+            start,
+            end,
+            partial: false,
+            aligned: false,
+        };
+        let now = Moment {
+            stream: end,
+            wall,
+            synced,
+        };
+        reporter.close(&span, now, &progress)
+    };
+    let early = close(15, SystemTime::UNIX_EPOCH + Duration::from_secs(15), false);
+    let during = close(30, today, true);
+    let later = close(45, today + Duration::from_secs(15), true);
+    let synced = [&early, &during, &later].map(|report| report.clock_synced);
+    assert_eq!(synced, [false, false, true]);
+    let end = humantime::parse_rfc3339(&later.end).unwrap();
+    for (report, ended) in [(&early, today - Duration::from_secs(15)), (&during, today)] {
+        let before = Duration::from_secs_f64(later.uptime_seconds - report.uptime_seconds);
+        assert_eq!(end - before, ended);
     }
 }

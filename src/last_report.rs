@@ -4,14 +4,14 @@
 //! [`SILENCE`] has passed since. To spare the card, the file says until when reports *may* have gone out, a few minutes
 //! ahead; a clean end makes it exact.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use affect_core::gate::SILENCE;
 
 use crate::clock::Moment;
+use crate::place::store;
 
 /// Name of the file in the state directory.
 const FILE: &str = "last-report";
@@ -131,15 +131,6 @@ impl LastReport {
 
 fn text(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time.max(SystemTime::UNIX_EPOCH)).to_string()
-}
-
-/// Puts the text in place of the file's, so that either is whole after a power cut.
-fn store(file: &Path, text: &str) -> io::Result<()> {
-    let new = file.with_extension("new");
-    let mut written = File::create(&new)?;
-    written.write_all(text.as_bytes())?;
-    written.sync_all()?;
-    std::fs::rename(&new, file)
 }
 
 impl Drop for LastReport {

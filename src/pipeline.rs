@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use affect_core::report::WindowReport;
 use affect_vision::EngineError;
 
+use crate::aiming::Sight;
 use crate::capture::{CaptureEvent, Mailbox, Pace, SourceError, SourceSettings, Taken, capture_loop};
 use crate::clock::StreamClock;
 use crate::group::{Reporter, Seen, group_loop};
@@ -135,6 +136,10 @@ fn vision_loop(vision: &mut Vision, mailbox: &Mailbox, progress: &Progress, send
                 let took = taken.elapsed();
                 fails = false;
                 progress.looked_at.add_one();
+                progress.aiming.show(progress.elapsed(), || {
+                    let rects = faces.faces.iter().map(|face| face.rect);
+                    Sight::new(faces.size, vision.light(), rects)
+                });
                 if faces.faces.iter().any(|face| face.reading.is_some()) {
                     progress.read.add_one();
                 }

@@ -1,7 +1,13 @@
 //! Where things lie: models, the runtime library, the demo clip. The same program runs from a checkout, from a
 //! package and from an SD image, so every shared file is looked for in a short list of places.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use crate::publish::Place;
+
+/// The spool's folder.
+const SPOOL: &str = "spool";
 
 /// Folders that may hold `models/`, `runtime/` and `tests/data/`, the most particular first: what
 /// `AFFECTD_SHARE` says, the folders above the program (a checkout), and where packages put them.
@@ -120,6 +126,38 @@ pub(crate) fn state_dir_or_home() -> Option<PathBuf> {
 /// The same, or, for commands that somebody runs beside the service, where the service has it.
 pub(crate) fn state_dir_of_service() -> PathBuf {
     state_dir().unwrap_or_else(|| PathBuf::from("/var/lib/affectd"))
+}
+
+/// Puts the text in place of the file's, so that either is whole after a power cut.
+pub(crate) fn store(file: &Path, text: &str) -> std::io::Result<()> {
+    let new = file.with_extension("new");
+    let mut written = std::fs::File::create(&new)?;
+    written.write_all(text.as_bytes())?;
+    written.sync_all()?;
+    std::fs::rename(&new, file)
+}
+
+/// Where windows wait for the broker: below the state directory, and what is newest below the runtime directory, which is in
+/// memory (systemd's `RuntimeDirectory=`).
+pub(crate) fn spool() -> Option<Place> {
+    let state = state_dir_or_home()?.join(SPOOL);
+    let folders = std::env::var_os("RUNTIME_DIRECTORY");
+    let runtime = folders.and_then(|folders| std::env::split_paths(&folders).next());
+    Some(Place {
+        state,
+        runtime: runtime.map(|folder| folder.join(SPOOL)),
+    })
+}
+
+/// The same, for commands that somebody runs beside the service.
+pub(crate) fn spool_of_service() -> Place {
+    let state = state_dir_of_service().join(SPOOL);
+    let runtime = Some(Path::new("/run/affectd").join(SPOOL));
+    match spool() {
+        // Where they have no place of their own, the service's.
+        Some(own) if state_dir().is_some() || !state.exists() && own.state.exists() => own,
+        _ => Place { state, runtime },
+    }
 }
 
 /// The bundled demo clip.

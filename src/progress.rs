@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::aiming::Aiming;
 use crate::count::Count;
 use crate::latency::Latencies;
 
@@ -67,6 +68,8 @@ pub(crate) struct Progress {
     pub(crate) late: Count,
     /// How long the frames of published windows took.
     pub(crate) latency: Latencies,
+    /// Whether somebody aims the camera, and what is seen then.
+    pub(crate) aiming: Aiming,
     /// Who wants a pause, a bit for each.
     paused: AtomicU8,
     /// How often a pause began.
@@ -101,6 +104,7 @@ impl Progress {
             left_out: Count::default(),
             late: Count::default(),
             latency: Latencies::default(),
+            aiming: Aiming::default(),
             paused: AtomicU8::new(0),
             interruptions: Count::default(),
             resumptions: Count::default(),
@@ -157,6 +161,7 @@ impl Progress {
             false => self.paused.fetch_and(!bit, Relaxed),
         };
         if before == 0 && paused {
+            self.aiming.end();
             self.interruptions.add_one();
         }
         if before & bit != 0 && !paused && by == PausedBy::Command {

@@ -27,6 +27,48 @@ pub(crate) const SECRET_WORDS: [&str; 12] = [
     "user_pw",
     "pwd",
 ];
+/// The same in addresses of cameras, where they stand alone: `?usr=admin&pass=secret`.
+pub(crate) const SHORT_WORDS: [&str; 17] = [
+    "pass",
+    "pw",
+    "psw",
+    "pwrd",
+    "loginpas",
+    "passcode",
+    "passkey",
+    "auth",
+    "key",
+    "accesskey",
+    "access_key",
+    "streamkey",
+    "sig",
+    "signature",
+    "session",
+    "sid",
+    "jwt",
+];
+/// As they stand there.
+const SHORT_PLACES: [&str; 17] = [
+    "pass=",
+    "pw=",
+    "psw=",
+    "pwrd=",
+    "loginpas=",
+    "passcode=",
+    "passkey=",
+    "auth=",
+    "key=",
+    "accesskey=",
+    "access_key=",
+    "streamkey=",
+    "sig=",
+    "signature=",
+    "session=",
+    "sid=",
+    "jwt=",
+];
+/// What stands before an @ behind these is the name of a person.
+const NO_LOGINS: [&str; 5] = ["mailto:", "sip:", "sips:", "xmpp:", "acct:"];
 /// Shorter values are words of their own too often to be looked for; their places are known all the same.
 const SHORTEST: usize = 4;
 
@@ -37,7 +79,8 @@ static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
 /// hidden.
 static PLACES: LazyLock<Vec<(&[&str], Regex)>> = LazyLock::new(|| {
     let words = SECRET_WORDS.join("|");
-    let places: [(&[&str], String); 5] = [
+    let short = SHORT_WORDS.join("|");
+    let places: [(&[&str], String); 9] = [
         // What is before the host, up to the last @; and of a password that was not encoded, / and @ in it. (Behind the
         // host an @ is nobody's secret.)
         (
@@ -45,19 +88,38 @@ static PLACES: LazyLock<Vec<(&[&str], Regex)>> = LazyLock::new(|| {
             r#"[A-Za-z][A-Za-z0-9+.-]*://([^\s/?#@"'`<>]*(?:@[^\s"'`<>]*)?|[^\s/?#@:"'`<>]*:[0-9]*[^0-9/?#\s@"'`<>][^\s"'`<>]*)@"#
                 .to_owned(),
         ),
+        // The same where the scheme was left out.
+        (
+            &["@"],
+            r#"(?:^|[\s"'(=,])(?:[A-Za-z0-9._~%+-]+):([^\s"'@/,]+)@[A-Za-z0-9\[]"#.to_owned(),
+        ),
         (
             &SECRET_WORDS,
             format!(r#"(?i)(?:{words})=("[^"]*"|'[^']*'|[^\s&"'`,;]+)"#),
         ),
+        (
+            &SHORT_PLACES,
+            format!(r#"(?i)(?:^|[^a-z0-9])(?:{short})=("[^"]*"|'[^']*'|[^\s&"'`,;]+)"#),
+        ),
         (&["authorization:"], r"(?i)authorization:\s*(.+)".to_owned()),
-        // Arguments in a list: "--password", "secret" and "--user", "name:secret".
+        (
+            &["x-", "cookie:"],
+            r#"(?i)(?:x-[a-z-]*(?:key|token|auth)[a-z-]*|cookie):\s*([^"'\n]+)"#.to_owned(),
+        ),
+        // Arguments in a list: "--password", "secret" and "--user", "name:secret"; and JSON: "password": "secret".
         (
             &SECRET_WORDS,
-            format!(r#"(?i)["']-{{0,2}}[a-z-]*(?:{words})["'],\s*["']([^"'\n]+)"#),
+            format!(r#"(?i)["']-{{0,2}}[a-z_-]*(?:{words})["']\s*[,:]\s*["']([^"'\n]+)"#),
         ),
+        // In one text: --password secret.
         (
-            &["\"-u", "'-u", "--user"],
-            r#"["'](?:-u|--user)["'],\s*["'][^"':\n]*:([^"'\n]+)"#.to_owned(),
+            &SECRET_WORDS,
+            format!(r#"(?i)--[a-z_-]*(?:{words})\s+["']?([^\s"'-][^\s"']*)"#),
+        ),
+        // What logs in in other words: curl's -u name:secret, and sshpass -p secret.
+        (
+            &["-u", "sshpass"],
+            r#"(?:(?:^|[\s"'])(?:-u|--user)(?:["'],\s*["']|\s+["']?|=)[^\s"':]+:|sshpass(?:["'],\s*["']|\s+)-p(?:["'],\s*["']|\s*))([^\s"']+)"#.to_owned(),
         ),
     ];
     places
@@ -119,6 +181,11 @@ pub(crate) fn hidden_parts(text: &str) -> Vec<Range<usize>> {
         .flat_map(|(_, place)| place.captures_iter(text).filter_map(|found| found.get(1)))
         .map(|part| part.range())
         .filter(|part| !part.is_empty() && &text[part.clone()] != HIDDEN)
+        .filter(|part| {
+            !NO_LOGINS
+                .iter()
+                .any(|scheme| lower[..part.start].ends_with(scheme))
+        })
         .collect();
     for value in KNOWN.read().unwrap_or_else(PoisonError::into_inner).iter() {
         let found = text.match_indices(value.as_str());
@@ -261,6 +328,39 @@ mod tests {
                 r#"["a", "--rtsp-password", "***", "y"]"#,
             ),
             ("['curl', '-u', 'me:x']", "['curl', '-u', 'me:***']"),
+            (
+                "http://cam/s.cgi?usr=admin&pass=abc12&ch=1",
+                "http://cam/s.cgi?usr=admin&pass=***&ch=1",
+            ),
+            ("rtsp://cam/live?auth=YWRtaW4=", "rtsp://cam/live?auth=***"),
+            ("loginuse=admin&loginpas=abc12", "loginuse=admin&loginpas=***"),
+            ("host admin:abc12@cam refused", "host admin:***@cam refused"),
+            (
+                "mailto:me@m.example or Mail: me@m.example",
+                "mailto:me@m.example or Mail: me@m.example",
+            ),
+            ("monkey=1 and compass=2", "monkey=1 and compass=2"),
+            (
+                "exec curl -s -u admin:abc12 http://cam",
+                "exec curl -s -u admin:*** http://cam",
+            ),
+            ("curl --user 'admin:abc12' -o -", "curl --user 'admin:***' -o -"),
+            (
+                "view --rtsp-password abc12 --fps 5",
+                "view --rtsp-password *** --fps 5",
+            ),
+            ("view --password-file /etc/x", "view --password-file /etc/x"),
+            ("sshpass -p abc12 ssh cam", "sshpass -p *** ssh cam"),
+            (
+                r#"["sshpass", "-p", "abc12", "ssh"]"#,
+                r#"["sshpass", "-p", "***", "ssh"]"#,
+            ),
+            (
+                r#"{"user": "a", "password": "abc12"}"#,
+                r#"{"user": "a", "password": "***"}"#,
+            ),
+            ("-H 'X-Api-Key: abc12' x", "-H 'X-Api-Key: ***' x"),
+            ("Set-Cookie: id=abc12; Path=/", "Set-Cookie: ***"),
             ("password: its file is empty", "password: its file is empty"),
             ("`password_file` is given", "`password_file` is given"),
         ] {

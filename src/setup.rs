@@ -15,7 +15,7 @@ use affect_core::report::{
 };
 use affect_core::sampling::SamplingSettings;
 use affect_core::tracker::{TURNED_AWAY, TrackSettings};
-use affect_tflite::Runtime;
+use affect_tflite::{Options, Runtime};
 
 use crate::capture::v4l2::{CameraSettings, Wish};
 use crate::capture::{
@@ -93,6 +93,35 @@ impl Setup {
         self.detector.is_on_edge_tpu() || self.expression.is_on_edge_tpu()
     }
 
+    /// The library.
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// Both models, with how they are run.
+    pub(crate) fn models(&self, config: &Config) -> [(&LoadedModel, Options); 2] {
+        [
+            (
+                &self.detector.model,
+                self.detector.options(config.detector.threads),
+            ),
+            (
+                &self.expression.model,
+                self.expression.options(config.model.threads),
+            ),
+        ]
+    }
+
+    /// The side of the detector's input, in pixels.
+    pub(crate) fn detector_input(&self) -> usize {
+        self.detector.model.manifest.input.width
+    }
+
+    /// What runs the expression network, as it is published.
+    pub(crate) fn accelerator(&self) -> String {
+        self.expression.info().delegate
+    }
+
     /// The part that looks at frames.
     pub(crate) fn vision(&self, config: &Config) -> Result<Vision, SetupError> {
         let settings = DetectorSettings {
@@ -122,10 +151,7 @@ impl Setup {
         let stills = plays_stills(config);
         let settings = VisionSettings {
             masks: config.camera.mask.iter().map(Into::into).collect(),
-            track: TrackSettings {
-                iou: config.detector.track_iou as f32,
-                memory: track_memory(config),
-            },
+            track: track_settings(config),
             sampling: SamplingSettings {
                 hz: config.model.classify_hz,
                 budget_hz: (!stills).then_some(config.model.classify_budget_hz),
@@ -321,14 +347,20 @@ fn source_word(config: &Config) -> SourceWord {
     }
 }
 
-/// How long a face that is not seen is waited for: as configured, but over two frames at least, and never so long that
-/// somebody else may have come.
-fn track_memory(config: &Config) -> Duration {
-    if plays_stills(config) {
-        return Duration::ZERO;
+/// How faces are followed.
+fn track_settings(config: &Config) -> TrackSettings {
+    TrackSettings {
+        iou: config.detector.track_iou as f32,
+        memory: match plays_stills(config) {
+            true => Duration::ZERO,
+            false => config.detector.track_memory,
+        },
     }
-    let frames = Duration::from_secs_f64(2.5 / config.camera.fps);
-    config.detector.track_memory.max(frames).min(LONGEST_GAP)
+}
+
+/// How long a face that is not seen is waited for, at the configured frame rate.
+fn track_memory(config: &Config) -> Duration {
+    track_settings(config).memory_at(Duration::from_secs_f64(1.0 / config.camera.fps))
 }
 
 fn privacy_info(config: &Config) -> PrivacyInfo {

@@ -100,8 +100,8 @@ fn a_source_that_is_none_says_so() {
     let (code, _, said) = replay(folder.path());
     assert_eq!(code, Some(66));
     assert!(said.contains("has no picture"), "{said}");
-    let (code, _, said) = replay(&folder.path().join("gone"));
-    assert_eq!(code, Some(66));
+    let (code, reports, said) = replay(&folder.path().join("gone"));
+    assert_eq!((code, reports.len()), (Some(66), 0), "{said}");
     assert!(said.contains("There is no") && said.contains("gone"), "{said}");
     let other = folder.path().join("notes.txt");
     std::fs::write(&other, "hello").unwrap();
@@ -280,7 +280,7 @@ password = "secret"
     std::fs::write(&path, text).unwrap();
     for command in ["check", "run"] {
         let output = affectd_output(&[command, "-c", path.to_str().unwrap()]);
-        let said = stderr(&output);
+        let said = common::said(&output);
         assert_eq!(output.status.code(), Some(78), "{said}");
         let lines = [3, 4, 5, 6, 8, 10, 12, 14, 15, 16];
         for line in lines {
@@ -303,7 +303,11 @@ fn a_workplace_needs_a_declared_basis() {
     std::fs::write(&path, &config).unwrap();
     let output = affectd_output(&["check", "-c", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(78));
-    assert!(stderr(&output).contains("5(1)(f)"), "{}", stderr(&output));
+    assert!(
+        common::said(&output).contains("5(1)(f)"),
+        "{}",
+        common::said(&output)
+    );
     std::fs::write(
         &path,
         config.replace(

@@ -250,9 +250,9 @@ fn source_and_command_together_are_an_error_and_every_preset_is_a_good_drop_in()
     let output = affectd_output(&["check", "-c", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(78));
     assert!(
-        stderr(&output).contains("`command` is given, and `source` too"),
+        common::said(&output).contains("`command` is given, and `source` too"),
         "{}",
-        stderr(&output)
+        common::said(&output)
     );
 
     std::fs::write(&path, camera_config(1, "source = \"/dev/video0\"")).unwrap();

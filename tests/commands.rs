@@ -7,7 +7,8 @@ mod common;
 use std::process::Stdio;
 
 use common::{
-    Daemon, Process, Subscriber, affectd, affectd_output, clip_config, free_port, root, stderr, stdout,
+    Daemon, Process, Subscriber, affectd, affectd_output, clip_config, free_port, make_video, root, stderr,
+    stdout,
 };
 
 #[test]
@@ -67,7 +68,11 @@ fn the_template_is_the_committed_one_and_asks_to_be_filled_in() {
     assert_eq!(stdout(&output), std::fs::read_to_string(&committed).unwrap());
     let output = affectd_output(&["check", "-c", committed.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(78));
-    assert!(stderr(&output).contains("[deployment]"), "{}", stderr(&output));
+    assert!(
+        common::said(&output).contains("[deployment]"),
+        "{}",
+        common::said(&output)
+    );
 }
 
 #[test]
@@ -79,13 +84,40 @@ fn an_interrupted_demo_ends_cleanly_with_a_summary() {
             .args(["demo", "--port", &port.to_string()])
             .stdout(Stdio::from(out.reopen().unwrap())),
     );
-    let mut subscriber = Subscriber::start(port, &["3.1.1"]);
+    let mut subscriber = Subscriber::start(port, &["5"]);
     subscriber.wait_for_status("online");
     demo.signal("-INT");
     assert!(demo.wait().success(), "{}", demo.log());
     let said = std::fs::read_to_string(out.path()).unwrap();
     assert!(said.contains("mosquitto_sub -h 127.0.0.1"), "{said}");
-    assert!(said.trim_end().ends_with("0 undelivered."), "{said}");
+    assert!(said.contains("0 undelivered."), "{said}");
+    assert!(
+        said.contains("http://127.0.0.1:") && said.contains("affectd check -c"),
+        "{said}"
+    );
+    for line in said.lines().filter(|line| !line.contains("/data/")) {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn a_replay_tells_on_a_terminal_how_far_it_is_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let video = folder.path().join("clip.mp4");
+    make_video(&video, &["-t", "4"]);
+    let program = env!("CARGO_BIN_EXE_affectd");
+    // `script` gives it a terminal for its standard error.
+    let command = format!("{program} replay {} --realtime >/dev/null", video.display());
+    let output = std::process::Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .output()
+        .expect("script is missing");
+    let said = stdout(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("played 0:00:0") && said.contains(" %,"), "{said:?}");
+    assert!(said.contains("times real time"), "{said:?}");
+    let plain = affectd_output(&["replay", video.to_str().unwrap()]);
+    assert!(!stderr(&plain).contains("times real time"), "{}", stderr(&plain));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -86,7 +87,19 @@ fn what_ffmpeg_has_to_say_of_a_damaged_video_is_taken_off_it() {
 
     // A real one: ffmpeg has several lines to say for every damaged frame.
     let video = folder.path().join("damaged.mp4");
-    make_video(&video, &["-vf", "scale=320:240", "-c:v", "mpeg4", "-q:v", "3"]);
+    make_video(
+        &video,
+        &[
+            "-frames:v",
+            "40",
+            "-vf",
+            "scale=320:240",
+            "-c:v",
+            "mpeg4",
+            "-q:v",
+            "3",
+        ],
+    );
     let mut bytes = std::fs::read(&video).unwrap();
     let end = bytes.len() - 8000;
     (2000..end).step_by(97).for_each(|at| bytes[at] ^= 0x5A);
@@ -295,4 +308,21 @@ fn raw_frames_that_are_not_as_configured_are_told_with_what_they_may_be() {
         "writes JPEGs",
     );
     assert!(log.contains("[camera] format says YUYV"), "{log}");
+}
+
+#[test]
+fn a_replay_whose_reports_nobody_reads_ends_when_it_is_asked_to() {
+    // A pipe that is full already: whoever writes into it waits.
+    let (_reader, mut writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+    let mut process = Process::start(of(&image("no_face.jpg")).stdout(writer));
+    std::thread::sleep(Duration::from_secs(3));
+    let asked = Instant::now();
+    process.signal("-TERM");
+    let status = process.wait();
+    assert!(!status.success(), "it could not write: {}", process.log());
+    // systemd waits six seconds.
+    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
 }

@@ -151,7 +151,7 @@ fn a_large_camera_with_many_faces_and_a_full_queue_fits_into_what_is_stated() {
     film(&video);
     let clip = root().join("tests/data/clip.mjpeg").display().to_string();
     let port = free_port();
-    let more = "queue = 1000\n[detector]\nmodel = \"yunet-640\"\nmin_face_px = 12\nscore_threshold = 0.5";
+    let more = "[spool]\nmax_size = \"0MiB\"\n[detector]\nmodel = \"yunet-640\"\nmin_face_px = 12\nscore_threshold = 0.5";
     let text = clip_config(port, more)
         .replace(&clip, &video.display().to_string())
         .replace("fps = 4.0", "fps = 0.5\npace = \"fast\"");
@@ -174,7 +174,7 @@ fn a_large_camera_with_many_faces_and_a_full_queue_fits_into_what_is_stated() {
     command.arg("run").arg("-c").arg(&config);
     let mut process = Process::start(&mut limit.command(&command));
     // Twice: the second time the large pictures come to a full queue.
-    let full = "The queue of 1000 windows is full";
+    let full = "1000 windows wait that are not on the disk";
     let began = Instant::now();
     while !process.log().contains(full) {
         assert!(process.is_running(), "{}", process.log());

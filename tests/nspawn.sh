@@ -70,8 +70,6 @@ install -D -m 644 /dev/stdin "$root/etc/systemd/system/affectd.service.d/test.co
 WatchdogSec=6
 RestartSec=1
 UNIT
-# The Jetson's drop-in: its socket is made up below, its devices are not there.
-install -D -m 644 systemd/jetson.conf "$root/etc/systemd/system/affectd.service.d/jetson.conf"
 ln -s /usr/lib/systemd/system/affectd.service "$root/etc/systemd/system/multi-user.target.wants/affectd.service"
 for unneeded in systemd-networkd systemd-resolved systemd-timesyncd console-getty getty@tty1; do
     ln -sf /dev/null "$root/etc/systemd/system/$unneeded.service"
@@ -126,6 +124,21 @@ ready() {
     echo "\"$(property StatusText)\""
 }
 password() { within 10 grep -q '/status online' "$work/messages" && echo "the broker let it in by LoadCredential"; }
+# With the daemon beside it, which keeps its user and its folder.
+checked() {
+    local said pid; pid=$(property MainPID)
+    said=$(inside affectd check --service -c /etc/affectd/affectd.toml 2>&1) || { echo "$said"; return 1; }
+    said=$(sed -z 's/\n        / /g' <<<"$said")
+    grep -o 'tried as the service: .*' <<<"$said"
+    grep -q '^ok      broker: .* lets us in' <<<"$said" && grep -q 'user [0-9]\{5\}.* affectd.mqtt-password' <<<"$said" || { echo "$said"; return 1; }
+    # Root looks into what the service cannot, and says so where the password is not in the store.
+    mv "$root/etc/credstore/affectd.mqtt-password" "$root/etc/credstore/kept"
+    said=$(inside affectd check --service -c /etc/affectd/affectd.toml 2>&1) && { echo "a credential that is not there is not missed"; return 1; }
+    mv "$root/etc/credstore/kept" "$root/etc/credstore/affectd.mqtt-password"
+    said=$(sed -z 's/\n    */ /g' <<<"$said")
+    grep -q 'systemd hands the service no such credential' <<<"$said" || { echo "$said"; return 1; }
+    is MainPID "$pid" || { echo "the daemon was disturbed"; return 1; }
+}
 confined() {
     local pid; pid=$(outer_pid)
     local uid core swap nonewprivs
@@ -175,8 +188,11 @@ mended() {
 }
 # A camera's command, in the unit's confinement, reaches what the presets' programs need.
 presets() {
-    inside systemd-run --quiet --unit nvargus-daemon perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0) or die; bind(S, sockaddr_un("/tmp/argus_socket")) or die; chmod 0777, "/tmp/argus_socket"; listen(S, 5); sleep 600'
-    within 10 inside test -S /tmp/argus_socket || { echo "no socket"; return 1; }
+    # The Jetson's drop-in: its socket is made up, its devices are not there.
+    install -m 644 systemd/jetson.conf "$root/etc/systemd/system/affectd.service.d/jetson.conf"
+    inside systemctl daemon-reload
+    # As the real one, it counts as started before it has its socket.
+    inside systemd-run --quiet --unit nvargus-daemon perl -MSocket -e 'sleep 3; socket(S, AF_UNIX, SOCK_STREAM, 0) or die; bind(S, sockaddr_un("/tmp/argus_socket")) or die; chmod 0777, "/tmp/argus_socket"; listen(S, 5); sleep 600'
     # Netlink's number is 16; 15 are the kernel's news of devices.
     cat >"$root/usr/local/bin/camera" <<'PERL'
 #!/usr/bin/perl
@@ -191,7 +207,8 @@ PERL
     inside systemctl restart affectd
     local said; said() { inside journalctl --unit affectd --no-pager --output cat | grep -a 'camera: '; }
     within 20 eval 'said | grep -q "argus"' || true
-    rm "$root/etc/affectd/conf.d/camera.toml"
+    rm "$root/etc/affectd/conf.d/camera.toml" "$root/etc/systemd/system/affectd.service.d/jetson.conf"
+    inside systemctl daemon-reload
     inside systemctl restart affectd
     echo "$(said | grep -o 'camera: .*' | sed 's/camera: //' | sort -u | paste -sd, -)"
     said | grep -q 'netlink reached' && said | grep -q 'argus reached'
@@ -214,6 +231,7 @@ within 60 inside systemctl is-system-running --quiet || within 5 inside systemct
     { tail -20 "$work/console" >&2; echo "nspawn: the container does not boot" >&2; exit 1; }
 scenario "starts and is READY after a first frame" ready
 scenario "password as a systemd credential" password
+scenario "affectd check --service" checked
 scenario "confined" confined
 scenario "a command reaches what presets need" presets
 scenario "kill -9" killed
@@ -231,7 +249,7 @@ commit=$(git describe --always --dirty --abbrev=10 --exclude='*')
 cat >docs/device-tests.md <<DOC
 # The unit under systemd
 
-What \`make test-systemd\` found last: $(date --utc +%F), commit \`$commit\`, systemd $(dpkg-query --root "$root" -f '${Version}' -W systemd) in a container, on $(uname -m).
+What \`make test-systemd\` found last: $(date --utc +%F), commit \`$commit\`, systemd $(dpkg-query --root "$root" -f '${Version}' -W systemd) in a container, on $(uname -m), with \`$binary\`.
 The unit is \`systemd/affectd.service\` as it is installed, with \`WatchdogSec=6\` and \`RestartSec=1\` instead of 30 and 5. A thread stands still
 because a debugger holds it (\`tests/hold_thread.py\`); the binary knows nothing of the test.
 

@@ -134,11 +134,7 @@ fn a_group_that_moves_is_told_and_pictures_of_it_are_not() {
                 .filter(|window| window["people"].is_object())
                 .count(),
         );
-        assert!(
-            as_camera[0]["people"].is_null() == (sway == 0.0),
-            "{}",
-            as_camera[0]
-        );
+        assert!(as_camera[0]["people"].is_null(), "the first window of a start");
         // Whoever plays a recording knows that nobody is there.
         assert!(replay(&path, 4, &[])[0]["people"].is_object());
     }

@@ -183,7 +183,7 @@ fn a_password_in_a_commands_arguments_is_seen_nowhere_else() {
     // A line that is wrong is shown, but for the secret in it; and the carets still stand where it is wrong.
     let wrong = camera_config(1, &command.replace("\"-f\"", "f"));
     std::fs::write(&path, wrong).unwrap();
-    let said = stderr(&affectd_output(&["check", "-c", file]));
+    let said = stdout(&affectd_output(&["check", "-c", file]));
     assert_nothing_of(&["hunter2"], &said, "an excerpt");
     let lines: Vec<&str> = said.lines().collect();
     let carets = lines
@@ -214,4 +214,20 @@ fn nothing_that_a_terminal_obeys_gets_from_a_name_into_the_log() {
     let gone = folder.path().join("x\nREADY=1.jpg");
     let said = stderr(&affectd().arg("replay").arg(gone).output().unwrap());
     assert!(said.contains(r"x\u{a}READY=1.jpg"), "{said}");
+}
+
+#[test]
+fn what_was_typed_is_repeated_without_its_password_and_without_what_a_terminal_obeys() {
+    let url = "rtsp://admin:hunter2@cam/\u{1b}[2Jx";
+    for arguments in [
+        &["check", url][..],
+        &["replay", "a", url],
+        &[url],
+        &["replay", url],
+    ] {
+        let output = affectd_output(arguments);
+        let said = format!("{}{}", stdout(&output), stderr(&output));
+        assert!(said.contains("rtsp://***@cam/"), "{arguments:?}: {said}");
+        assert!(!said.contains("hunter2") && !said.contains('\u{1b}'), "{said}");
+    }
 }

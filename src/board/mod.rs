@@ -3,12 +3,15 @@
 //! It only looks at what the others tell in [`Progress`] and never waits for them; it asks two things of the camera
 //! there, a pause and a lower frame rate. The watchdog is fed if all the others come round, and by nothing else.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
 
-use affect_core::health::{BoardHealth, Drops, FrameHealth, HEALTH_SCHEMA, Health, SpoolHealth};
+use affect_core::health::{
+    BoardHealth, CertificateHealth, CertificateOf, DiskHealth, Drops, FrameHealth, HEALTH_SCHEMA, Health,
+    SpoolHealth, Starts,
+};
 use affect_core::report::CameraStateWord;
 
 use crate::audit::Audit;
@@ -19,7 +22,9 @@ use crate::config::Config;
 use crate::delegate::Probation;
 use crate::identity::Names;
 use crate::progress::{PausedBy, Progress, Stage};
-use crate::publish::Publisher;
+use crate::publish::{Outlook, Publisher};
+use crate::status::{Shown, Snapshot};
+use crate::tls::{Expiry, Whose};
 
 mod bulletin;
 mod button;
@@ -47,6 +52,10 @@ const FAST: Duration = Duration::from_millis(20);
 const SLOW: Duration = Duration::from_millis(250);
 /// How often the line for systemd is written anew.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// The steps in which temperature is published, in °C.
+const CELSIUS_STEP: f64 = 5.0;
+/// The frame rate on the page and in the metrics is that of so long.
+const RATE_OVER: Duration = Duration::from_secs(5);
 /// How long the start waits for a first frame. Without one the daemon is ready, too: a camera that is unplugged must
 /// not hold up the boot, nor be an endless restart.
 const FIRST_FRAME: Duration = Duration::from_secs(20);
@@ -72,6 +81,8 @@ pub(crate) struct Board {
     names: Names,
     camera: String,
     audit: Audit,
+    /// The state directory, whose disk is looked at.
+    state: Option<PathBuf>,
     /// While the Edge TPU has not proved itself.
     probation: Option<Probation>,
 }
@@ -83,6 +94,10 @@ pub(crate) struct View<'a> {
     pub(crate) publisher: &'a Publisher,
     pub(crate) camera: &'a CameraStates<'a>,
     pub(crate) bulletin: &'a Bulletin,
+    /// Where metrics and page find what they tell.
+    pub(crate) shown: &'a Shown,
+    /// How often the daemon started.
+    pub(crate) starts: Option<Starts>,
 }
 
 impl Board {
@@ -107,7 +122,7 @@ impl Board {
         }
         let audit = Audit::kept_in(state.clone());
         audit.configuration(config);
-        let pauses = Pauses::new(state);
+        let pauses = Pauses::new(state.clone());
         PAUSED_BY
             .into_iter()
             .for_each(|by| progress.set_paused(by, pauses.is_on(by)));
@@ -139,6 +154,7 @@ impl Board {
             names: names.clone(),
             camera: config.camera.name.clone(),
             audit,
+            state,
             probation,
         })
     }
@@ -156,7 +172,10 @@ impl Board {
             Every::new(self.settings.health_interval),
         );
         health.is_due(began);
-        let mut last = (began, progress.captured.get());
+        let (mut since_health, mut lately) = (Rate::since(began, progress), Rate::since(began, progress));
+        let mut rates = Every::new(RATE_OVER);
+        rates.is_due(began);
+        let mut aiming = false;
         let mut audited = [false; PAUSED_BY.len()];
         let (mut ready, mut stopping) = (false, false);
         let mut sign = Sign::Starting;
@@ -173,6 +192,13 @@ impl Board {
                     *was = !*was;
                     self.audit.pause(by, *was);
                 }
+            }
+            if aiming != progress.aiming.left(now).is_some() {
+                aiming = !aiming;
+                if !aiming {
+                    progress.aiming.forget();
+                }
+                self.audit.aiming(aiming);
             }
             if look.is_due(now) {
                 if watch.moves(progress) {
@@ -198,6 +224,14 @@ impl Board {
                 } else if status.is_due(now) || sign != before {
                     self.notify.status(&self.line(view, sign));
                 }
+                if rates.is_due(now) {
+                    lately.next(now, progress);
+                }
+                view.shown.tell(Snapshot {
+                    health: self.health(view, lately.per_second),
+                    connected: view.publisher.outlook().connected,
+                    line: self.line(view, sign),
+                });
                 if !ready && (facts.first_frame || facts.paused || now - began > FIRST_FRAME) {
                     ready = true;
                     self.notify.ready();
@@ -209,10 +243,8 @@ impl Board {
                 self.adapt(now, throttled, progress);
             }
             if health.is_due(now) {
-                let frames = progress.captured.get();
-                let per_second = (frames - last.1) as f64 / (now - last.0).as_secs_f64();
-                last = (now, frames);
-                self.publish_health(view, per_second);
+                since_health.next(now, progress);
+                self.publish_health(view, since_health.per_second);
             }
             std::thread::sleep(if self.panel.is_some() { FAST } else { slow });
         }
@@ -286,6 +318,7 @@ impl Board {
     fn facts(&self, view: View<'_>) -> Facts {
         Facts {
             paused: view.progress.is_paused(),
+            aiming: view.progress.aiming.left(view.progress.elapsed()).is_some(),
             first_frame: view.progress.looked_at.get() > 0,
             camera: view.camera.word(),
             connected: view.publisher.outlook().connected,
@@ -321,6 +354,10 @@ impl Board {
                     outlook.acknowledged
                 )
             }
+            Sign::Aiming => {
+                "Streaming, and the local page shows where faces are, since somebody aims the camera."
+                    .to_owned()
+            }
             Sign::Paused if view.progress.is_paused_by(PausedBy::Button) => {
                 "Paused by the privacy button: nobody is looked at.".to_owned()
             }
@@ -338,8 +375,15 @@ impl Board {
     }
 
     fn publish_health(&self, view: View<'_>, per_second: f64) {
-        let (progress, outlook) = (view.progress, view.publisher.outlook());
-        let health = Health {
+        match serde_json::to_vec(&self.health(view, per_second)) {
+            Ok(payload) => view.publisher.health(payload),
+            Err(error) => log::error!("The health cannot be written as JSON: {error}"),
+        }
+    }
+
+    fn health(&self, view: View<'_>, per_second: f64) -> Health {
+        let progress = view.progress;
+        Health {
             schema: HEALTH_SCHEMA.to_owned(),
             device: self.names.device.clone(),
             site: self.names.site.clone(),
@@ -347,6 +391,7 @@ impl Board {
             boot_id: self.names.boot_id.clone(),
             at: rfc3339(SystemTime::now()),
             uptime_seconds: progress.elapsed().as_secs(),
+            starts: view.starts,
             state: view.camera.word(),
             frames: FrameHealth {
                 per_second: (per_second * 100.0).round() / 100.0,
@@ -360,18 +405,82 @@ impl Board {
                 late: progress.late.get(),
             },
             latency: progress.latency.buckets(),
-            board: board_health(&self.heat),
-            spool: SpoolHealth {
-                waiting: outlook.waiting,
-                dropped: outlook.dropped,
-                refused: outlook.refused,
-                acknowledged: outlook.acknowledged,
-            },
-        };
-        match serde_json::to_vec(&health) {
-            Ok(payload) => view.publisher.health(payload),
-            Err(error) => log::error!("The health cannot be written as JSON: {error}"),
+            board: coarse(board_health(&self.heat)),
+            certificates: certificates(&view.publisher.certificates()),
+            spool: spool_health(view.publisher.outlook()),
+            disk: self.state.as_deref().and_then(disk),
         }
+    }
+}
+
+/// When certificates end, as it is published.
+fn certificates(expiries: &[Expiry]) -> Vec<CertificateHealth> {
+    let now = SystemTime::now();
+    let one = |expiry: &Expiry| CertificateHealth {
+        of: match expiry.whose {
+            Whose::Broker => CertificateOf::Broker,
+            Whose::Client => CertificateOf::Client,
+            Whose::Ca => CertificateOf::Ca,
+        },
+        expires: rfc3339(expiry.end),
+        expires_soon: expiry.is_soon(now),
+    };
+    expiries.iter().map(one).collect()
+}
+
+/// How heat is published: a degree more or less may come of work, and how much work there is depends on who is there.
+fn coarse(board: BoardHealth) -> BoardHealth {
+    let step = |celsius: f64| (celsius / CELSIUS_STEP).round() * CELSIUS_STEP;
+    BoardHealth {
+        celsius: board.celsius.map(step),
+        ..board
+    }
+}
+
+fn spool_health(outlook: Outlook) -> SpoolHealth {
+    SpoolHealth {
+        waiting: outlook.waiting,
+        oldest_seconds: outlook.oldest.map(|oldest| oldest.as_secs()),
+        on_disk: outlook.on_disk,
+        dropped: outlook.dropped,
+        refused: outlook.refused,
+        damaged: outlook.damaged,
+        acknowledged: outlook.acknowledged,
+    }
+}
+
+/// Room on the disk where `folder` lies.
+fn disk(folder: &Path) -> Option<DiskHealth> {
+    let disk = rustix::fs::statvfs(folder).ok()?;
+    Some(DiskHealth {
+        free_mib: disk.f_bavail.saturating_mul(disk.f_frsize) >> 20,
+        total_mib: disk.f_blocks.saturating_mul(disk.f_frsize) >> 20,
+        read_only: disk.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+    })
+}
+
+/// Frames per second from the camera.
+struct Rate {
+    at: Duration,
+    frames: u64,
+    per_second: f64,
+}
+
+impl Rate {
+    fn since(now: Duration, progress: &Progress) -> Self {
+        Self {
+            at: now,
+            frames: progress.captured.get(),
+            per_second: 0.0,
+        }
+    }
+
+    /// What it was since the last time.
+    fn next(&mut self, now: Duration, progress: &Progress) {
+        let frames = progress.captured.get();
+        let seconds = now.saturating_sub(self.at).as_secs_f64();
+        self.per_second = (frames - self.frames) as f64 / seconds.max(1e-3);
+        (self.at, self.frames) = (now, frames);
     }
 }
 
@@ -414,5 +523,25 @@ impl Every {
             self.next = now + self.period;
         }
         due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heat_is_told_in_steps() {
+        let at = |celsius| {
+            let board = BoardHealth {
+                celsius: Some(celsius),
+                throttled: Some(false),
+                under_voltage: None,
+                under_voltage_since_boot: None,
+            };
+            coarse(board).celsius
+        };
+        assert_eq!([at(52.6), at(55.0), at(57.4)], [Some(55.0); 3]);
+        assert_eq!(at(57.6), Some(60.0));
     }
 }

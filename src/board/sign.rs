@@ -11,6 +11,8 @@ pub(crate) enum Sign {
     Starting,
     /// People in front of the camera are looked at.
     Streaming,
+    /// The same, and the page shows where faces are.
+    Aiming,
     /// Nobody is looked at, by wish.
     Paused,
     /// There are no frames.
@@ -27,6 +29,8 @@ const BLINK_EVERY: u128 = 400;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Facts {
     pub(crate) paused: bool,
+    /// Whether the page shows where faces are.
+    pub(crate) aiming: bool,
     /// Whether a frame was looked at in this run.
     pub(crate) first_frame: bool,
     pub(crate) camera: Option<CameraStateWord>,
@@ -39,6 +43,7 @@ impl Sign {
         use CameraStateWord::{Paused, Streaming};
         match facts.camera {
             _ if facts.paused => Self::Paused,
+            _ if facts.aiming => Self::Aiming,
             Some(Streaming | Paused) | None if !facts.first_frame => Self::Starting,
             Some(Streaming | Paused) | None if !facts.connected => Self::NoBroker,
             Some(Streaming | Paused) | None => Self::Streaming,
@@ -52,6 +57,7 @@ impl Sign {
         match self {
             Self::Starting => (250, &[(0, 125)]),
             Self::Streaming => (1000, &[(0, 1000)]),
+            Self::Aiming => (500, &[(0, 350)]),
             Self::Paused => (4000, &[(0, 60)]),
             Self::NoCamera => (2000, &[(0, 150), (300, 450)]),
             Self::NoBroker => (2000, &[(0, 1400), (1550, 1700), (1850, 2000)]),
@@ -61,7 +67,7 @@ impl Sign {
     /// Whether people in front of the camera are looked at, or may be in a moment.
     fn looks(self) -> bool {
         match self {
-            Self::Starting | Self::Streaming | Self::NoBroker => true,
+            Self::Starting | Self::Streaming | Self::Aiming | Self::NoBroker => true,
             Self::Paused | Self::NoCamera => false,
         }
     }
@@ -85,9 +91,10 @@ impl Sign {
 mod tests {
     use super::*;
 
-    const ALL: [Sign; 5] = [
+    const ALL: [Sign; 6] = [
         Sign::Starting,
         Sign::Streaming,
+        Sign::Aiming,
         Sign::Paused,
         Sign::NoCamera,
         Sign::NoBroker,
@@ -120,7 +127,10 @@ mod tests {
             let drawn_here = drawn(sign);
             assert!(ALL[index + 1..].iter().all(|other| drawn(*other) != drawn_here));
             let lit = drawn_here.matches('#').count();
-            let looks = matches!(sign, Sign::Streaming | Sign::NoBroker | Sign::Starting);
+            let looks = matches!(
+                sign,
+                Sign::Streaming | Sign::NoBroker | Sign::Starting | Sign::Aiming
+            );
             assert_eq!(lit > 40, looks, "{sign:?}");
         }
     }
@@ -137,7 +147,7 @@ mod tests {
                 drawn.split('.').map(str::len).max().unwrap_or(0) * 50,
             );
             match sign {
-                Sign::Starting | Sign::Streaming | Sign::NoBroker => {
+                Sign::Starting | Sign::Streaming | Sign::Aiming | Sign::NoBroker => {
                     assert!(longest_dark == 100 && longest_lit == 300, "{sign:?} {drawn}")
                 }
                 Sign::Paused | Sign::NoCamera => {
@@ -152,6 +162,7 @@ mod tests {
     fn the_people_come_first() {
         let facts = |paused, first_frame, camera, connected| Facts {
             paused,
+            aiming: false,
             first_frame,
             camera,
             connected,
@@ -177,6 +188,11 @@ mod tests {
             (facts(true, false, None, false), Sign::Paused),
         ] {
             assert_eq!(Sign::of(&facts), sign, "{facts:?}");
+            let aiming = Sign::of(&Facts {
+                aiming: true,
+                ..facts
+            });
+            assert_eq!(aiming, if facts.paused { Sign::Paused } else { Sign::Aiming });
         }
     }
 }

@@ -154,9 +154,9 @@ fn patience(frame_timeout: Duration, fps: f64) -> Duration {
     frame_timeout.max(Duration::from_secs_f64(2.5 / fps))
 }
 
-/// Whether `path` is that of a device, there or not.
+/// Whether `path` is that of a device, there or not. (In /dev/shm are files that lie in memory.)
 pub(crate) fn is_device(path: &Path) -> bool {
-    path.starts_with("/dev")
+    path.starts_with("/dev") && !path.starts_with("/dev/shm")
 }
 
 /// File name endings of pictures.
@@ -191,6 +191,22 @@ fn open_files(path: &Path, fps: f64) -> Result<Box<dyn Source>, SourceError> {
             path: path.to_owned(),
             why,
         })
+    }
+}
+
+/// Plays what ffmpeg would write, in pieces of `size` bytes, and looks at the pictures.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn play_ppms(stream: &[u8], size: usize) {
+    let (mut ppms, mut pictures) = (ppm::Ppms::default(), Vec::new());
+    for piece in stream.chunks(size) {
+        if ppms.push(piece, &mut pictures).is_err() {
+            return;
+        }
+    }
+    for picture in pictures {
+        if let Image::Rgb { width, height, rgb } = picture {
+            assert_eq!(rgb.len(), width * height * 3);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::columns::folded;
 use super::{ConfigFiles, Failure, print};
 use crate::capture::v4l2::{Camera, Mode, Offer, Size, V4l2, Wish, choose, find};
 use crate::config::Config;
@@ -78,9 +79,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(print(text)?);
     }
     if cameras.is_empty() {
-        print(
-            "No camera is found. Is it plugged in? A CSI camera needs a preset of config/presets; see [camera] command.",
-        )?;
+        let none = "No camera is found. Is it plugged in? A CSI camera needs a preset of config/presets; see [camera] command.";
+        print(folded(none, 0))?;
     }
     for camera in &cameras {
         print(text(camera))?;

@@ -28,6 +28,28 @@ pub(super) fn folded(text: &str, indent: usize) -> String {
     out
 }
 
+/// The problems of a configuration in lines of at most 80 characters. Lines of a file that they quote are short as they are, and stay
+/// above their carets; what stands behind carets and does not fit goes below them.
+pub(super) fn folded_problems(text: &str) -> String {
+    const INDENT: usize = 4;
+    let fold = |line: &str| {
+        if line.chars().count() <= WIDTH {
+            return line.to_owned();
+        }
+        let bare = line.trim_start();
+        let (carets, note) = bare.split_at(bare.len() - bare.trim_start_matches('^').len());
+        match carets.is_empty() {
+            true => folded(line, INDENT),
+            false => format!(
+                "{}{carets}\n{}",
+                &line[..line.len() - bare.len()],
+                folded(&format!("{:INDENT$}{}", "", note.trim_start()), INDENT)
+            ),
+        }
+    };
+    text.lines().map(fold).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +67,27 @@ mod tests {
         );
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(words(&folded), words(&text));
+    }
+
+    #[test]
+    fn problems_keep_their_carets() {
+        let note = "word ".repeat(20);
+        let problem = format!("a.toml:1:2: {note}\n    key = 1\n          ^  {note}\n\nThe end.");
+        let folded = folded_problems(&problem);
+        assert!(
+            folded.lines().all(|line| line.chars().count() <= WIDTH),
+            "{folded}"
+        );
+        assert!(
+            folded.contains("\n    key = 1\n          ^\n    word "),
+            "{folded}"
+        );
+        assert!(
+            folded.contains("word\n    word") && folded.ends_with("\n\nThe end."),
+            "{folded}"
+        );
+        let short = "a:1:1: wrong\n    x\n    ^  short";
+        assert_eq!(folded_problems(short), short);
     }
 
     #[test]

@@ -1,21 +1,30 @@
-//! `affectd demo`: the whole daemon on a clip of real faces, with a broker of its own.
+//! `affectd demo`: the whole daemon on a clip of real faces, with a broker of its own and the local page.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use affect_core::expression::Expression;
-use affect_core::report::{Coarsening, ReportBody, WindowReport};
+use affect_core::report::{ReportBody, WindowReport};
 
-use super::{Exit, Failure, print, start_log, stop_flag};
+use super::{Exit, Failure, bars, print, stop_flag};
 use crate::capture::SourceSettings;
-use crate::config;
+use crate::config::{self, Config, Level};
 use crate::daemon::{self, Control, topic_base};
+use crate::logging;
 use crate::place;
 use crate::publish::broker;
 
 /// The demo's configuration: a file like any other.
 const CONFIG: &str = include_str!("../../config/demo.toml");
+
+/// What to do next.
+const NEXT: &str = "\
+Next, with a camera of yours:
+  affectd cameras                             what is plugged in
+  affectd config --defaults > affectd.toml    fill in [deployment], set [camera]
+  affectd check -c affectd.toml               what is wrong, and where
+  affectd run -c affectd.toml                 the daemon";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -28,11 +37,23 @@ pub(super) struct Arguments {
     /// Port of the demo's broker on 127.0.0.1; 0 picks a free one.
     #[arg(long, default_value_t = 18830)]
     port: u16,
+    /// Port of the local page on 127.0.0.1; 0, or one that is taken, picks a free one.
+    #[arg(long, default_value_t = 18880)]
+    page_port: u16,
+    /// Least important messages of the log on standard error: error, warn, info, debug or trace.
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    log: Option<Level>,
+}
+
+/// A level as it is written in the configuration.
+fn level(word: &str) -> Result<Level, String> {
+    serde_json::from_value(word.into()).map_err(|_| "it is error, warn, info, debug or trace".to_owned())
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut config = config::from_str(CONFIG).map_err(|e| Failure::new(Exit::Software, e))?;
-    start_log(config.log.level);
+    config.log.level = arguments.log.unwrap_or(config.log.level);
+    logging::start(&config.log);
     let clip = match &arguments.clip {
         Some(clip) => clip.clone(),
         None => place::clip().map_err(|e| Failure::new(Exit::NoInput, e))?,
@@ -41,38 +62,26 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     SourceSettings::files(&clip, config.camera.fps).open(false)?;
     let port = broker::start(arguments.port).map_err(|e| Failure::new(Exit::Unavailable, e))?;
     config.mqtt.port = port;
+    config.status.listen = page_address(arguments.page_port).to_string();
     config.camera.repeat = !arguments.once;
     config.camera.source = Some(clip.clone());
-    let seconds = config.window.length.as_secs_f64();
-    print(format_args!("affectd demo: {}", clip.display()))?;
-    print(format_args!(
-        "One window every {seconds} s; at least {} people, or nothing is said.",
-        config.privacy.min_group
-    ))?;
-    print(format_args!(
-        "Broker on 127.0.0.1:{port}; every message is under {}/#:",
-        topic_base(&config)
-    ))?;
-    print(format_args!(
-        "  mosquitto_sub -h 127.0.0.1 -p {port} -v -t 'affectd/#'"
-    ))?;
-    print("Ctrl-C ends it.\n")?;
+    introduce(&config, &clip.display().to_string())?;
     let stop = stop_flag()?;
-    let counts = Mutex::new([0u32; 3]);
+    let told = Mutex::new(Told::default());
     let control = Control { stop, reader: None };
-    let done = daemon::run(&config, &control, |report| {
-        let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        match report.body {
-            ReportBody::Released(_) => counts[0] += 1,
-            ReportBody::Suppressed(_) => counts[1] += 1,
-            ReportBody::Held(_) => counts[2] += 1,
-        }
+    let open = |address: SocketAddr| {
         // If nobody reads the lines any more, the demo still runs for its subscribers.
-        let _ = print(line(report));
+        let _ = print(format_args!(
+            "  page      http://{address}/\n  metrics   http://{address}/metrics\nCtrl-C ends it.\n"
+        ));
+    };
+    let done = daemon::run(&config, &control, open, |report| {
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = print(told.lines(report));
     })?;
-    let [released, suppressed, held] = *counts.lock().unwrap_or_else(PoisonError::into_inner);
+    let [released, suppressed, held] = told.lock().unwrap_or_else(PoisonError::into_inner).counts;
     print(format_args!(
-        "\n{} frames looked at; {} windows: {released} with numbers, {suppressed} suppressed, {held} held; {} acknowledged by the broker, {} undelivered.",
+        "\n{} frames looked at; {} windows: {released} with numbers, {suppressed} suppressed,\n{held} held; {} acknowledged by the broker, {} undelivered.\n\n{NEXT}",
         done.flow.frames,
         released + suppressed + held,
         done.published.acknowledged,
@@ -81,34 +90,44 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A report for people: time, number of people, mood, and the expressions that most show.
-fn line(report: &WindowReport) -> String {
-    let time = report.end.get(11..19).unwrap_or(&report.end);
-    let head = format!("{time}  window {:>3}", report.seq);
-    let released = match &report.body {
-        ReportBody::Released(released) => released,
-        ReportBody::Suppressed(_) => return format!("{head}  suppressed: too few people at once"),
-        ReportBody::Held(_) => return format!("{head}  held: too few came or went since the last report"),
-    };
-    let (people, emotion) = (&released.people, &released.emotion);
-    let mood = released.mood.as_ref().map_or("no mood", |mood| mood.class.name());
-    let is_alike = released.coarsened.contains(&Coarsening::HomogeneousGroup);
-    let shown = if is_alike {
-        &emotion.at_least
-    } else {
-        &emotion.mean
-    };
-    let mut strongest: Vec<(&Expression, &f64)> = shown.iter().filter(|(_, mean)| **mean >= 0.05).collect();
-    strongest.sort_by(|a, b| b.1.total_cmp(a.1));
-    let shown: Vec<String> = strongest
-        .iter()
-        .take(4)
-        .map(|(e, mean)| format!("{} {mean:.2}", e.name()))
-        .collect();
-    let note = if is_alike { "  (all alike: at least)" } else { "" };
-    format!(
-        "{head}  {:>2} people at once  mood {mood:<8}  {}{note}",
-        people.peak,
-        shown.join("  ")
-    )
+/// The wanted port on this machine's loopback, or any if that is taken.
+fn page_address(port: u16) -> SocketAddr {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match TcpListener::bind(at(port)) {
+        Ok(_) => at(port),
+        Err(_) => at(0),
+    }
+}
+
+fn introduce(config: &Config, clip: &str) -> std::io::Result<()> {
+    let seconds = config.window.length.as_secs_f64();
+    print(format_args!(
+        "affectd demo: {clip}\nReal faces of a recording, no camera. One report every {seconds} s; of fewer than {}\npeople nothing is said. While it runs:",
+        config.privacy.min_group
+    ))?;
+    print(format_args!(
+        "  messages  mosquitto_sub -h 127.0.0.1 -p {} -v -t '{}/#'",
+        config.mqtt.port,
+        topic_base(config)
+    ))
+}
+
+/// What was told of the reports so far.
+#[derive(Default)]
+struct Told {
+    /// With numbers, suppressed, held.
+    counts: [u32; 3],
+}
+
+impl Told {
+    /// A report for people.
+    fn lines(&mut self, report: &WindowReport) -> String {
+        let kind = match report.body {
+            ReportBody::Released(_) => 0,
+            ReportBody::Suppressed(_) => 1,
+            ReportBody::Held(_) => 2,
+        };
+        self.counts[kind] += 1;
+        bars::lines(report, self.counts[kind] == 1)
+    }
 }

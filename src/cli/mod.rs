@@ -5,18 +5,20 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use signal_hook::consts::TERM_SIGNALS;
 
 use crate::capture::SourceError;
-use crate::clock::for_people;
 use crate::config::{self, Config};
 use crate::delegate::Request;
+use crate::logging;
 use crate::redact;
 use crate::setup::SetupError;
 
+mod bars;
 mod bench;
 mod cameras;
 mod check;
@@ -27,9 +29,11 @@ mod doctor;
 mod homeassistant;
 mod migrate;
 mod model;
+mod playing;
 mod replay;
 mod retire;
 mod run;
+mod spool;
 mod try_delegate;
 
 /// How a group of people feels, from a camera, over MQTT: never an image, an identity or one person.
@@ -52,6 +56,8 @@ enum Command {
     Cameras(cameras::Arguments),
     /// Check configuration, models, source and broker.
     Check(check::Arguments),
+    /// Show which windows wait for the broker, and which it refused for good.
+    Spool(spool::Arguments),
     /// Write one report on this device for a support ticket: no faces, no secrets.
     Doctor(doctor::Arguments),
     /// Print the configuration template, the configuration in effect, or a JSON Schema.
@@ -78,16 +84,20 @@ struct ConfigFiles {
 }
 
 impl ConfigFiles {
-    /// The files, drop-ins aside.
+    /// The files that were given, or the usual one.
     fn files(&self) -> Vec<PathBuf> {
-        match self.config.is_empty() {
-            true => vec![PathBuf::from("/etc/affectd/affectd.toml")],
-            false => self.config.clone(),
+        match self.config.as_slice() {
+            [] => vec![PathBuf::from("/etc/affectd/affectd.toml")],
+            given => given.to_vec(),
         }
     }
 
+    fn read(&self) -> Result<Config, config::ConfigErrors> {
+        config::load(&self.files(), config::environment())
+    }
+
     fn load(&self) -> Result<Config, Failure> {
-        config::load(&self.files(), config::environment()).map_err(|error| Failure::new(Exit::Config, error))
+        self.read().map_err(|error| Failure::new(Exit::Config, error))
     }
 }
 
@@ -116,6 +126,22 @@ enum Exit {
     Software = 70,
     Io = 74,
     Config = 78,
+}
+
+impl Exit {
+    /// The meaning of the exit status of another affectd.
+    fn of(code: i32) -> Option<Self> {
+        let all = [
+            Self::Usage,
+            Self::Data,
+            Self::NoInput,
+            Self::Unavailable,
+            Self::Software,
+            Self::Io,
+            Self::Config,
+        ];
+        all.into_iter().find(|exit| *exit as i32 == code)
+    }
 }
 
 /// Why a command ended early.
@@ -168,7 +194,12 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no errors.
             let exit = if error.use_stderr() { Exit::Usage as u8 } else { 0 };
-            let _ = error.print();
+            // It repeats what was typed.
+            let words = redact::text(&error.render().to_string());
+            let _ = match error.use_stderr() {
+                true => std::io::stderr().write_all(words.as_bytes()),
+                false => std::io::stdout().write_all(words.as_bytes()),
+            };
             return ExitCode::from(exit);
         }
     };
@@ -178,6 +209,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Cameras(arguments) => cameras::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Spool(arguments) => spool::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Config(arguments) => configuration::run(&arguments),
         Command::Homeassistant(arguments) => homeassistant::run(&arguments),
@@ -186,8 +218,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Model(arguments) => model::run(&arguments),
         Command::TryDelegate(request) => try_delegate::run(&request),
     };
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+    logging::finish();
     // What went wrong is told already, as it went wrong.
-    let Ok(result) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)) else {
+    let Ok(result) = result else {
         return ExitCode::from(Exit::Software as u8);
     };
     match result {
@@ -231,35 +265,28 @@ fn print(line: impl Display) -> std::io::Result<()> {
     out.flush()
 }
 
-/// Starts the log on standard error. Systemd adds the time itself, so a time is written only for people.
-fn start_log(level: config::Level) {
-    let for_journal = std::env::var_os("JOURNAL_STREAM").is_some();
-    let mut builder = env_logger::Builder::new();
-    // What is let through is changed while the program runs (`log::set_max_level`).
-    builder.filter_level(log::LevelFilter::Trace);
-    // The demo's broker logs every packet as a span.
-    for chatty in ["rumqttd", "tracing"] {
-        builder.filter_module(chatty, log::LevelFilter::Off);
-    }
-    builder.format(move |out, record| {
-        if !for_journal {
-            write!(out, "{} ", for_people(std::time::SystemTime::now()))?;
-        }
-        let words = redact::line(&record.args().to_string());
-        writeln!(out, "{:<5} {words}", record.level())
-    });
-    // A second start changes nothing, and is no error.
-    let _ = builder.try_init();
-    log::set_max_level(level.into());
-}
+/// The longest time from a signal to the end. systemd waits six seconds; whoever started the program by hand waits for ever.
+const LONGEST_END: Duration = Duration::from_millis(5500);
 
-/// A flag that SIGTERM, SIGINT and SIGQUIT set. A second signal ends the program at once.
+/// A flag that SIGTERM, SIGINT and SIGQUIT set. A second signal ends the program at once, and so does [`LONGEST_END`] after
+/// the first: a thread may wait for somebody who does not read what it writes.
 fn stop_flag() -> std::io::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in TERM_SIGNALS {
         signal_hook::flag::register_conditional_shutdown(*signal, 128 + *signal, Arc::clone(&stop))?;
         signal_hook::flag::register(*signal, Arc::clone(&stop))?;
     }
+    let asked = Arc::clone(&stop);
+    let watch = move || {
+        // The flag is also set by whatever else ends the run; then it ends as soon.
+        while !asked.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        std::thread::sleep(LONGEST_END);
+        signal_hook::low_level::exit(Exit::Io as i32);
+    };
+    // Without it everything works, but for this.
+    let _ = std::thread::Builder::new().name("stop".to_owned()).spawn(watch);
     Ok(stop)
 }
 

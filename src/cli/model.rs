@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use affect_core::manifest::{Manifest, Task};
 use affect_tflite::{Delegate, Delegation, Options, Runtime};
 
-use super::{Exit, Failure, say, start_log};
-use crate::config::Level;
+use super::{Exit, Failure, say};
+use crate::config::{self, Level};
 use crate::delegate;
 use crate::golden;
+use crate::logging;
 use crate::place;
 use affect_vision::LoadedModel;
 
@@ -40,7 +41,10 @@ enum Arithmetic {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    start_log(Level::Warn);
+    logging::start(&config::Log {
+        level: Level::Warn,
+        ..config::Log::default()
+    });
     let bad = |error: anyhow::Error| Failure::new(Exit::Config, error);
     let given = PathBuf::from(&arguments.path);
     let folder = if given.is_dir() {

@@ -3,10 +3,14 @@
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-use super::{ConfigFiles, Failure, print, start_log, stop_flag};
+use affect_core::report::WindowReport;
+
+use super::playing::Playing;
+use super::{ConfigFiles, Failure, print, stop_flag};
 use crate::capture::{CaptureEvent, SourceSettings};
 use crate::config::{self, Config};
 use crate::last_report::LastReport;
+use crate::logging;
 use crate::pipeline;
 use crate::progress::Progress;
 use crate::setup::{self, Setup};
@@ -49,7 +53,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     if let Some(fps) = arguments.fps {
         config.camera.fps = checked_fps(fps)?;
     }
-    start_log(config.log.level);
+    logging::start(&config.log);
     let setup = Setup::open(&config)?;
     let names = setup::names(&config);
     let (vision, reporter) = (
@@ -58,29 +62,39 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     );
     let progress = Progress::new(stop_flag()?);
     let mut written = Ok(());
+    let playing = Playing::of(&arguments.path, config.camera.fps);
     let log_trouble = |event| {
         if let CaptureEvent::Trouble(error) = event {
+            playing.clear();
             log::warn!("{error}");
         }
     };
-    let flow = pipeline::run(
-        &SourceSettings::files(&arguments.path, config.camera.fps),
-        setup::pace(&config),
-        vision,
-        reporter,
-        &progress,
-        log_trouble,
-        |report| {
-            if written.is_ok() {
-                written = serde_json::to_string(&report)
-                    .map_err(std::io::Error::from)
-                    .and_then(print);
-            }
-            if written.is_err() {
-                progress.stop().store(true, Ordering::Relaxed);
-            }
-        },
-    )?;
+    let print_report = |report: WindowReport| {
+        playing.clear();
+        if written.is_ok() {
+            written = serde_json::to_string(&report)
+                .map_err(std::io::Error::from)
+                .and_then(print);
+        }
+        if written.is_err() {
+            progress.stop().store(true, Ordering::Relaxed);
+        }
+    };
+    let source = SourceSettings::files(&arguments.path, config.camera.fps);
+    let pace = setup::pace(&config);
+    let flow = std::thread::scope(|scope| {
+        scope.spawn(|| playing.tell(&progress));
+        let _over = playing.until();
+        pipeline::run(
+            &source,
+            pace,
+            vision,
+            reporter,
+            &progress,
+            log_trouble,
+            print_report,
+        )
+    })?;
     written?;
     log::info!("{} frames looked at, {} left out.", flow.frames, flow.broken);
     if flow.frames == 0 && flow.broken > 0 {

@@ -6,10 +6,11 @@ use std::sync::atomic::AtomicBool;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use signal_hook::consts::SIGHUP;
 
-use super::{ConfigFiles, Exit, Failure, start_log, stop_flag};
+use super::{ConfigFiles, Exit, Failure, stop_flag};
 use crate::board::Notify;
 use crate::config;
 use crate::daemon::{self, Control, DaemonError};
+use crate::logging;
 use crate::memory;
 use crate::reload::Reader;
 use crate::setup::{self, SetupError};
@@ -55,7 +56,14 @@ fn run_daemon(arguments: &Arguments) -> Result<(), Failure> {
     // Pictures lie in this memory: no core dump of it, and no look into it by other programs of the same user.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(std::io::Error::from)?;
     let config = arguments.config.load()?;
-    start_log(config.log.level);
+    logging::start(&config.log);
+    log::info!(
+        version = env!("CARGO_PKG_VERSION"), topics = daemon::topic_base(&config);
+        "affectd {} starts with the configuration of {}; its topics begin with {}/.",
+        env!("CARGO_PKG_VERSION"),
+        config.read.join(", "),
+        daemon::topic_base(&config)
+    );
     config
         .warnings()
         .iter()
@@ -74,14 +82,20 @@ fn run_daemon(arguments: &Arguments) -> Result<(), Failure> {
         stop,
         reader: Some(reader),
     };
-    let done = daemon::run(&config, &control, |_| {})?;
+    let done = daemon::run(&config, &control, |_| {}, |_| {})?;
     log::info!(
-        "Stopped: {} frames from the camera; {} windows acknowledged, {} dropped, {} refused, {} undelivered.",
+        "Stopped: {} frames from the camera; {} windows acknowledged, {} dropped, {} refused, {} damaged, {} undelivered{}.",
         done.flow.captured,
         done.published.acknowledged,
         done.published.dropped,
         done.published.refused,
-        done.published.undelivered
+        done.published.damaged,
+        done.published.undelivered,
+        match (done.published.undelivered, done.published.kept) {
+            (0, _) => "",
+            (_, true) => ", which wait on the disk for the next start",
+            (_, false) => " and lost",
+        }
     );
     Ok(())
 }

@@ -13,12 +13,24 @@ use super::variables::meant;
 pub(super) use value::{Kind, kind};
 
 /// Keys that people expect and that are deliberately not there: table, key, what to do instead.
-const ABSENT_ON_PURPOSE: [(&str, &str, &str); 2] = [
+const ABSENT_ON_PURPOSE: [(&str, &str, &str); 7] = [
     ("mqtt", "password", INTO_A_FILE),
     ("camera", "password", INTO_A_FILE),
+    ("mqtt.tls", "insecure", NEVER_UNVERIFIED),
+    ("mqtt.tls", "skip_verify", NEVER_UNVERIFIED),
+    ("mqtt.tls", "verify", NEVER_UNVERIFIED),
+    (
+        "mqtt",
+        "queue",
+        "windows wait on the disk now: set `max_size` in [spool]",
+    ),
+    ("mqtt", "message_expiry", "set `max_age` in [spool]"),
 ];
 /// Where a password belongs.
 const INTO_A_FILE: &str = "write it into a file of its own and give the file as `password_file`";
+
+/// What to do in place of taking any certificate.
+const NEVER_UNVERIFIED: &str = "certificates are always verified: give the CA that signed the broker's as `ca`, or a self-signed certificate itself, and its name as `server_name` if it is another";
 
 /// Checks trees against one schema.
 #[derive(Debug)]
@@ -46,8 +58,8 @@ impl<'a> Check<'a> {
             let schema = &self.root["properties"][key];
             if schema["properties"].is_object() {
                 let keys = listed(required_keys(schema));
-                self.problems.add_whole(
-                    0,
+                self.problems.add_missing(
+                    key,
                     format!("table [{key}] is missing"),
                     format!("it needs {keys}: {}", why(schema)),
                 );
@@ -55,7 +67,7 @@ impl<'a> Check<'a> {
                 let note = schema.get("const").map_or_else(String::new, |version| {
                     format!("write `{key} = {version}` as the first line")
                 });
-                self.problems.add_whole(0, format!("`{key}` is missing"), note);
+                self.problems.add_missing("", format!("`{key}` is missing"), note);
             }
         }
         for (key, entry) in table {
@@ -144,12 +156,11 @@ impl<'a> Check<'a> {
 
     fn unknown(&mut self, key: &str, entry: &Entry, schema: &Json, path: &str) {
         if let Some((_, _, instead)) = ABSENT_ON_PURPOSE.iter().find(|(t, k, _)| (*t, *k) == (path, key)) {
-            self.problems.add(
-                &entry.key,
-                path,
-                format!("`{key}` must not stand in the configuration"),
-                *instead,
-            );
+            let what = match *instead {
+                INTO_A_FILE => format!("`{key}` must not stand in the configuration"),
+                _ => format!("`{key}` has another place"),
+            };
+            self.problems.add(&entry.key, path, what, *instead);
             return;
         }
         let kind = if matches!(entry.value, Value::Table(_)) {

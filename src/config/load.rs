@@ -1,5 +1,6 @@
 //! Brings the sources together: parse, check each, merge, check the whole, make the types.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
@@ -9,7 +10,7 @@ use super::entry::{self, Entry, Table, Value};
 use super::origins::Origins;
 use super::problem::{ConfigErrors, Problems};
 use super::source::{self, ENV_PREFIX, Listed, Source, Span};
-use super::{Config, rules, schema, syntax, variables};
+use super::{CONFIG_VERSION, Config, rules, schema, syntax, variables};
 use crate::redact;
 
 /// Reads the configuration: `paths` in order, then `conf.d/*.toml` beside the first of them, then the variables of
@@ -54,8 +55,13 @@ pub(crate) fn load_with_origins(
             listed.unread.extend(variables::unread(&name, &schema));
         }
     }
+    let read: Vec<String> = problems
+        .sources
+        .iter()
+        .map(|source| source.name.clone())
+        .collect();
     let (mut config, origins) = config(problems)?;
-    config.unread = listed.unread;
+    (config.read, config.unread) = (read, listed.unread);
     Ok((config, origins))
 }
 
@@ -142,24 +148,48 @@ fn config(mut problems: Problems) -> Result<(Config, Origins), ConfigErrors> {
     }
     let passwords = rules::check(&merged, &mut problems);
 
-    let read = toml::Value::Table(entry::plain_table(&merged)).try_into::<Config>();
-    match read {
-        Ok(mut config) if problems.is_empty() => {
-            config.mqtt.password = passwords.mqtt;
-            config.camera.password = passwords.camera;
-            return Ok((config, Origins::of(&merged, &problems.sources)));
-        }
+    let values = entry::plain_table(&merged);
+    let origins = Origins::of(&merged, &problems.sources);
+    let with_passwords = |mut config: Config| {
+        config.mqtt.password = passwords.mqtt;
+        config.camera.password = passwords.camera;
+        config.status.password = passwords.status;
+        config
+    };
+    if !problems.is_empty() {
+        let rest = salvaged(values.clone()).map(with_passwords);
+        return Err(problems.finish(rest, values.keys().cloned().collect()));
+    }
+    match toml::Value::Table(values).try_into::<Config>() {
+        Ok(config) => Ok((with_passwords(config), origins)),
         // Never seen: the checks are made from the same types. Said all the same, rather than a panic.
-        Err(error) if problems.is_empty() => {
+        Err(error) => {
             problems.add_whole(
                 0,
                 format!("the configuration passed all checks and cannot be used: {error}"),
                 "",
             );
+            Err(problems.finish(None, BTreeSet::new()))
         }
-        _ => {}
     }
-    Err(problems.finish())
+}
+
+/// What is left of a configuration with problems: what was refused counts as not given, and what must be there and is not
+/// is made up. For looking at the rest, not for running.
+fn salvaged(mut values: toml::Table) -> Option<Config> {
+    let made_up = toml::Table::try_from(Config::for_replay()).ok()?;
+    values.insert("config_version".to_owned(), CONFIG_VERSION.into());
+    let deployment = values
+        .entry("deployment")
+        .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    for (key, value) in made_up.get("deployment")?.as_table()? {
+        let deployment = deployment.as_table_mut()?;
+        // The device has a name of its own.
+        if key != "device" && !deployment.contains_key(key) {
+            deployment.insert(key.clone(), value.clone());
+        }
+    }
+    toml::Value::Table(values).try_into().ok()
 }
 
 /// The tree of a variable such as `AFFECTD__MQTT__PORT=1883`: text needs no quotes, everything else is TOML.

@@ -11,6 +11,7 @@
 //!                         problem <── whatever any of them finds
 //! ```
 
+mod broker;
 mod check;
 mod duration;
 mod entry;
@@ -21,6 +22,7 @@ mod origins;
 mod problem;
 mod rules;
 mod secret;
+mod size;
 mod source;
 mod strange;
 mod suggest;
@@ -36,14 +38,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub(crate) use broker::BrokerAddress;
 pub(crate) use load::{files, from_str, load, load_with_origins};
 pub(crate) use migrate::{Migrated, migrate};
 pub(crate) use origins::Origins;
 pub(crate) use problem::ConfigErrors;
 pub(crate) use secret::Secret;
 pub(crate) use tables::{
-    Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, Model, Mqtt,
-    Pace, Place, Privacy, Protocol, Status, Window,
+    Basis, BoardKind, Camera, Delegate, Deployment, Detector, Format, Indicator, Level, Log, LogFormat,
+    Model, Mqtt, Pace, Place, Privacy, Protocol, Spool, Status, Window,
 };
 #[cfg(test)]
 pub(crate) use tables::{Mask, MaskKind};
@@ -74,11 +77,16 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) mqtt: Mqtt,
     #[serde(default)]
+    pub(crate) spool: Spool,
+    #[serde(default)]
     pub(crate) indicator: Indicator,
     #[serde(default)]
     pub(crate) status: Status,
     #[serde(default)]
     pub(crate) log: Log,
+    /// The files that were read, and the variables, in the order in which they win.
+    #[serde(skip)]
+    pub(crate) read: Vec<String>,
     /// What looks like configuration and was not read, and why.
     #[serde(skip)]
     pub(crate) unread: Vec<String>,
@@ -97,9 +105,11 @@ impl Config {
             window: Window::default(),
             privacy: Privacy::default(),
             mqtt: Mqtt::default(),
+            spool: Spool::default(),
             indicator: Indicator::default(),
             status: Status::default(),
             log: Log::default(),
+            read: Vec::new(),
             unread: Vec::new(),
         }
     }

@@ -6,13 +6,15 @@
 //!     ^^^^  did you mean `host`?
 //! ```
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use super::Config;
 use super::source::{Source, Span};
-use crate::redact::{self, HIDDEN, SECRET_WORDS};
+use crate::redact::{self, HIDDEN, SECRET_WORDS, SHORT_WORDS};
 
 /// Longest part of a line that is shown, in characters.
-const SHOWN: usize = 100;
+const SHOWN: usize = 76;
 /// Most problems that are noted. A file with more is no configuration.
 const MOST: usize = 100;
 /// One problem: where it is, what is wrong, and what to do.
@@ -28,6 +30,8 @@ pub(crate) struct Problem {
     excerpt: Option<(String, usize, usize)>,
     /// What to do about it; may be empty.
     note: String,
+    /// The table that it is in, if that is known.
+    table: Option<String>,
 }
 
 impl fmt::Display for Problem {
@@ -58,14 +62,33 @@ impl fmt::Display for Problem {
 }
 
 /// What is wrong with a configuration, in the order of files and lines. `Display` shows it all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ConfigErrors {
     list: Vec<Problem>,
     /// Whether there were more than [`MOST`].
     more: bool,
+    /// The configuration as far as it could be read.
+    rest: Option<Box<Config>>,
+    /// The tables of which something could be read.
+    present: BTreeSet<String>,
 }
 
 impl ConfigErrors {
+    /// The configuration as far as it could be read, to look at the rest: what is wrong counts as not given.
+    pub(crate) fn rest(&self) -> Option<&Config> {
+        self.rest.as_deref()
+    }
+
+    /// Whether a table is as it was written. Where a problem is in no known table, such as a file that cannot be read, a
+    /// table that was not seen may be in it.
+    pub(crate) fn is_sound(&self, table: &str) -> bool {
+        let within = |problem: &Problem| match &problem.table {
+            Some(of) => of == table || of.strip_prefix(table).is_some_and(|rest| rest.starts_with('.')),
+            None => !self.present.contains(table),
+        };
+        !self.more && !self.list.iter().any(within)
+    }
+
     /// The problems, in the order of files and lines; at least one.
     #[cfg(test)]
     pub(crate) fn problems(&self) -> &[Problem] {
@@ -118,7 +141,12 @@ impl Problems {
         } else {
             format!("[{table}] {}", what.as_ref())
         };
+        let before = self.list.len();
         self.add_syntax(span, what, note);
+        if let Some(problem) = self.list.get_mut(before) {
+            // A key that belongs into no table, or a table that nobody knows, makes no other one wrong.
+            problem.table = Some(table.to_owned());
+        }
     }
 
     /// Notes a problem of syntax, which is itself what is broken at `span`.
@@ -134,6 +162,7 @@ impl Problems {
             what: redact::line(&what.into()),
             excerpt: Some(excerpt(source, span)),
             note: redact::line(&note.into()),
+            table: None,
         });
     }
 
@@ -150,7 +179,17 @@ impl Problems {
             what: redact::line(&what.into()),
             excerpt: None,
             note: redact::line(&note.into()),
+            table: None,
         });
+    }
+
+    /// Notes that something that must be there is in no source: table `table`, or a key of it.
+    pub(super) fn add_missing(&mut self, table: &str, what: impl Into<String>, note: impl Into<String>) {
+        let before = self.list.len();
+        self.add_whole(0, what, note);
+        if let Some(problem) = self.list.get_mut(before) {
+            problem.table = Some(table.to_owned());
+        }
     }
 
     /// The name of the environment variable that `span` stands in, if it is one.
@@ -168,11 +207,13 @@ impl Problems {
     }
 
     /// All that was noted, in the order of files and lines.
-    pub(super) fn finish(mut self) -> ConfigErrors {
+    pub(super) fn finish(mut self, rest: Option<Config>, present: BTreeSet<String>) -> ConfigErrors {
         self.list.sort_by_key(|problem| problem.order);
         ConfigErrors {
             list: self.list,
             more: self.more,
+            rest: rest.map(Box::new),
+            present,
         }
     }
 
@@ -206,7 +247,8 @@ fn excerpt(source: &Source, span: &Span) -> (String, usize, usize) {
     let (mut start, mut end) = (to_column(span.bytes.start), to_column(span.bytes.end));
 
     let skip = text.chars().take_while(|c| c.is_whitespace()).count().min(start);
-    let skip = if start - skip > SHOWN / 2 {
+    let is_long = text.chars().count() - skip > SHOWN;
+    let skip = if is_long && start - skip > SHOWN / 2 {
         start - SHOWN / 2
     } else {
         skip
@@ -272,7 +314,21 @@ fn secret_starts(line: &str) -> Option<usize> {
         .flat_map(|word| lower.match_indices(word).map(move |(at, _)| at + word.len()))
         .filter(|end| !lower[*end..].starts_with("_file"))
         .filter_map(|end| line[end..].find('=').map(|at| end + at))
+        .chain(
+            lower
+                .match_indices('=')
+                .map(|(at, _)| at)
+                .filter(|at| is_short_word(&lower[..*at])),
+        )
         .min()
+}
+
+/// Whether a key that ends `before` its = is one of the short words for secrets, or has one as its last part.
+fn is_short_word(before: &str) -> bool {
+    let key = before.trim_end().trim_end_matches(['"', '\'']);
+    let word = key.rsplit(|c: char| !c.is_ascii_alphanumeric()).next();
+    // A key that is called `key` may be any.
+    word.is_some_and(|word| SHORT_WORDS.contains(&word) && !key.trim_start().eq("key"))
 }
 
 /// Whether a secret may have begun in the line of `span` so far before it that it is not seen there.
@@ -294,7 +350,7 @@ mod tests {
     fn shown(text: &str, bytes: std::ops::Range<usize>) -> String {
         let mut problems = Problems::new(vec![Source::file("a.toml", text)]);
         problems.add(&Span { source: 0, bytes }, "mqtt", "wrong", "do it right");
-        problems.finish().problems()[0].to_string()
+        problems.finish(None, BTreeSet::new()).problems()[0].to_string()
     }
 
     #[test]
@@ -343,9 +399,19 @@ mod tests {
             "api_token='hunter2'",
             "AFFECTD__MQTT__PASSWORD=hunter2",
             "password=hunter2 password_file=\"x\"",
+            "pass = \"hunter2\"",
+            "mqtt = { host = \"a\", mqtt_pw = \"hunter2\" }",
+            "\"auth\" = 'hunter2'",
+            "host = \"admin:hunter2@broker\"",
         ] {
             assert!(!shown(line, 0..line.len()).contains("hunter2"), "{line}");
         }
-        assert!(shown("password_file = \"/etc/x\"", 0..8).contains("/etc/x"));
+        for line in [
+            "password_file = \"/etc/x\"",
+            "author = \"/etc/x\"",
+            "bypass_all = \"/etc/x\"",
+        ] {
+            assert!(shown(line, 0..6).contains("/etc/x"), "{line}");
+        }
     }
 }

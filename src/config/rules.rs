@@ -1,6 +1,8 @@
 //! Rules that tie several values together, or that need more than the schema can say.
 
+mod broker;
 mod camera;
+mod status;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,6 +33,7 @@ const SHORTEST_LIVE_WINDOW: Duration = Duration::from_secs(5);
 pub(super) struct Passwords {
     pub(super) mqtt: Option<Secret>,
     pub(super) camera: Option<Secret>,
+    pub(super) status: Option<Secret>,
 }
 
 /// Applies every rule to the merged tree. Absent and refused values break no rule. Returns what was read on the way.
@@ -41,14 +44,18 @@ pub(super) fn check(table: &Table, problems: &mut Problems) -> Passwords {
     pace(table, problems);
     budget(table, problems);
     delegate(table, problems);
-    host(table, problems);
+    broker::check(table, problems);
+    username(table, problems);
     camera::check(table, problems);
     masks(table, problems);
     pins(table, problems);
-    Passwords {
-        mqtt: password(table, problems, "mqtt", "a broker"),
-        camera: password(table, problems, "camera", "a camera"),
-    }
+    let passwords = Passwords {
+        mqtt: password(table, problems, "mqtt", Some("a broker")),
+        camera: password(table, problems, "camera", Some("a camera")),
+        status: password(table, problems, "status", None),
+    };
+    status::check(table, &passwords, problems);
+    passwords
 }
 
 fn version(table: &Table, problems: &mut Problems) {
@@ -175,22 +182,11 @@ fn delegate(table: &Table, problems: &mut Problems) {
     }
 }
 
-/// A port behind the host. (An IPv6 address has two colons at least.)
-fn host(table: &Table, problems: &mut Problems) {
-    let Some(entry) = entry::get(table, &["mqtt", "host"]) else {
-        return;
-    };
-    let Some(host) = entry::read::<String>(table, &["mqtt", "host"]) else {
-        return;
-    };
-    if let Some((name, port)) = host.split_once(':').filter(|(_, port)| !port.contains(':')) {
-        let what = format!("`host` is \"{host}\", with a port");
-        problems.add(
-            &entry.span,
-            "mqtt",
-            what,
-            format!("write host = \"{name}\" and port = {port}"),
-        );
+fn username(table: &Table, problems: &mut Problems) {
+    let path = ["mqtt", "username"];
+    let name = entry::read::<String>(table, &path).unwrap_or_default();
+    if let (Some((what, note)), Some(entry)) = (camera::username_fault(&name), entry::get(table, &path)) {
+        problems.add(&entry.span, "mqtt", what, note);
     }
 }
 
@@ -286,16 +282,18 @@ fn pins(table: &Table, problems: &mut Problems) {
     }
 }
 
-/// The password for `whom`, which stands in a file.
-fn password(table: &Table, problems: &mut Problems, name: &str, whom: &str) -> Option<Secret> {
+/// The password of a table, which stands in a file; for `whom`, if they want a user name with it.
+fn password(table: &Table, problems: &mut Problems, name: &str, whom: Option<&str>) -> Option<Secret> {
     let entry = entry::get(table, &[name, "password_file"])?;
     let path = entry::read::<PathBuf>(table, &[name, "password_file"])?;
     if path.as_os_str().is_empty() {
         return None;
     }
     let username = entry::get(table, &[name, "username"]);
-    if username.is_none()
-        || entry::read::<String>(table, &[name, "username"]).is_some_and(|name| name.is_empty())
+    let nameless = username.is_none()
+        || entry::read::<String>(table, &[name, "username"]).is_some_and(|name| name.is_empty());
+    if let Some(whom) = whom
+        && nameless
     {
         let what = "`password_file` is given, but `username` is not";
         let note = format!("{whom} takes a password only together with a user name");

@@ -2,20 +2,14 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use affect_tflite::regular;
-
+use crate::credential::{self, FOLDER, STORE};
 use crate::redact;
 
 /// Longest file of a secret that is read, in bytes.
 const LONGEST: u64 = 64 << 10;
-/// Where systemd shows the service its credentials, while it runs.
-const CREDENTIALS: &str = "/run/credentials/affectd.service";
-/// Where systemd takes them from.
-const STORE: &str = "/etc/credstore";
 
 /// A password. `Debug` and `Display` print `***`; only [`Secret::reveal`] gives the text.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,36 +34,21 @@ impl Secret {
         &self.0
     }
 
-    /// Reads the first line of a file. A credential of the service that does not run is read where systemd takes it
-    /// from, so that `affectd check` can be asked beforehand.
+    /// Reads the first line of a file, see [`credential::read`].
     ///
     /// # Errors
     /// A sentence part that says why there is no secret in it.
     pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let bytes = match (regular::read(path, LONGEST), stored(path)) {
-            (Err(error), Some(stored)) if error.kind() == io::ErrorKind::NotFound => {
-                regular::read(&stored, LONGEST).map_err(|_| {
-                    let stored = stored.display();
-                    format!("it is there only while the service runs, and {stored} cannot be read either")
-                })
-            }
-            (read, _) => read.map_err(|error| error.to_string()),
-        }?;
+        let bytes = credential::read(path, LONGEST)?;
         first_line(&bytes).map(Self::new)
     }
-}
-
-/// Where a credential of the service comes from.
-fn stored(path: &Path) -> Option<PathBuf> {
-    let name = path.strip_prefix(CREDENTIALS).ok()?;
-    Some(Path::new(STORE).join(name))
 }
 
 /// How a file is made that only the service may read: it runs as nobody in particular, to whom no file can be given.
 pub(super) fn advice(name: &str) -> String {
     format!(
         "put it in the first line of {STORE}/affectd.{name} (owner root, mode 0600) and write \
-         password_file = \"{CREDENTIALS}/affectd.{name}\": systemd hands it to the service alone"
+         password_file = \"{FOLDER}/affectd.{name}\": systemd hands it to the service alone"
     )
 }
 
@@ -159,16 +138,5 @@ mod tests {
         }
         assert!(Secret::read(&folder.path().join("absent")).is_err());
         assert!(Secret::read(folder.path()).is_err());
-    }
-
-    #[test]
-    fn a_credential_is_looked_for_where_it_comes_from() {
-        let path = Path::new("/run/credentials/affectd.service/affectd.no-such-thing");
-        let why = Secret::read(path).expect_err("not there");
-        assert!(
-            why.contains("only while the service runs")
-                && why.contains("/etc/credstore/affectd.no-such-thing"),
-            "{why}"
-        );
     }
 }

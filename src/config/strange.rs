@@ -7,7 +7,7 @@ use super::source::{Source, Span};
 use crate::redact;
 
 /// Quotation marks of people.
-const QUOTES: [char; 15] = [
+pub(super) const QUOTES: [char; 15] = [
     '“', '”', '„', '‟', '«', '»', '″', '＂', '‘', '’', '‚', '‛', '′', '`', '´',
 ];
 

@@ -154,7 +154,7 @@ mod tests {
         let mut problems = Problems::new(vec![Source::file("a", text)]);
         parse(&mut problems, 0);
         problems
-            .finish()
+            .finish(None, std::collections::BTreeSet::new())
             .problems()
             .iter()
             .map(ToString::to_string)

@@ -75,8 +75,15 @@ impl Printer<'_> {
         line(&mut self.out, &format!("[{path}]"));
         let (lists, keys): (Vec<_>, Vec<_>) =
             properties(schema).partition(|(_, inner)| is_list_of_tables(inner));
+        let (tables, keys): (Vec<_>, Vec<_>) = keys
+            .into_iter()
+            .partition(|(_, inner)| kind(inner) == Kind::Table);
         for (name, inner) in keys {
             self.key_of(path, name, inner, values.and_then(|values| values.get(name)));
+        }
+        for (name, inner) in tables {
+            let values = values.and_then(|values| values.get(name));
+            self.table(&format!("{path}.{name}"), inner, values);
         }
         for (name, inner) in lists {
             let path = format!("{path}.{name}");

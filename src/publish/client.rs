@@ -4,10 +4,14 @@ use std::time::{Duration, Instant};
 
 use affect_core::report::Status;
 
+use super::certificates::Warned;
 use super::dial::Dialer;
 use super::link::{Answer, Link, Lost};
 use super::packets::{Limits, Notice, Will};
-use super::refusal::{CLOSES, NO_ANSWER, NO_QOS, NO_RETAIN, PAYLOAD_INVALID, is_about_the_message, sentence};
+use super::refusal::{
+    CLOSES, NO_ANSWER, NO_QOS, NO_RETAIN, PAYLOAD_INVALID, is_about_something_else, is_about_the_message,
+    sentence,
+};
 use super::{Kind, Message, Settings, Shared, explain};
 use crate::clock::{Clocks, system_clock_synced};
 use crate::config::Protocol;
@@ -21,14 +25,15 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(30);
 const STEADY: Duration = Duration::from_secs(3);
 /// How long the name, the connection and the broker's answer may take, each: slow links have round trips of seconds.
 const CONNECTING: Duration = Duration::from_secs(30);
-/// How long it may take to find out what a port speaks.
-pub(super) const ASKING: Duration = Duration::from_secs(5);
 /// A limit for the size of messages that is worth a word; ours have one or two thousand bytes.
-const REMARKABLE: u32 = 64 << 10;
+pub(super) const REMARKABLE: u32 = 64 << 10;
 /// What is left of the time of a stop for the last word, even if windows wait.
 const PARTING: Duration = Duration::from_millis(800);
 /// A message with which the connection was closed so often is the cause.
 const CLOSED_OVER: u32 = 3;
+/// How long nothing is looked for at most, and at least, while nothing goes on.
+const LOOK: Duration = Duration::from_millis(200);
+const SHORTEST_LOOK: Duration = Duration::from_millis(1);
 
 /// How a connection ended.
 enum End {
@@ -62,8 +67,8 @@ async fn publish_by(settings: &Settings, shared: &Shared) -> Option<Settings> {
         outage: None,
         limits: Limits::default(),
         suspect: None,
-        message_expiry: settings.message_expiry,
         retry_max: settings.retry_max,
+        warned: Warned::default(),
     };
     let mut wait = FIRST_WAIT;
     loop {
@@ -85,6 +90,8 @@ async fn publish_by(settings: &Settings, shared: &Shared) -> Option<Settings> {
         }
         tokio::select! {
             () = tokio::time::sleep(jittered(wait)) => {}
+            // A certificate that was not valid yet may be so now.
+            () = clock_is_set() => {}
             () = past_deadline(shared) => return None,
             changed = changed_while_away(settings, shared) => return Some(changed),
         }
@@ -96,6 +103,16 @@ async fn publish_by(settings: &Settings, shared: &Shared) -> Option<Settings> {
 fn jittered(wait: Duration) -> Duration {
     let random = getrandom::u32().unwrap_or(0);
     wait.mul_f64(0.75 + 0.25 * f64::from(random) / f64::from(u32::MAX))
+}
+
+/// Returns when the system's clock becomes reliable that was not.
+async fn clock_is_set() {
+    if system_clock_synced() {
+        return std::future::pending().await;
+    }
+    while !system_clock_synced() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Returns when publishing shall be over, whatever is still waiting. Until then it tells that the thread comes round.
@@ -139,19 +156,33 @@ struct Client<'a> {
     outage: Option<String>,
     /// The broker's limits, as far as they were logged.
     limits: Limits,
-    /// The message with which the last connection was closed, and how often in a row.
-    suspect: Option<(u64, u32)>,
     /// What can change while a connection stands.
-    message_expiry: Duration,
     retry_max: Duration,
+    suspect: Option<Suspect>,
+    /// Which certificates were said to end soon.
+    warned: Warned,
+}
+
+/// The message with which the last connection was closed, and how often in a row.
+#[derive(Debug, Clone, Copy)]
+struct Suspect {
+    kind: Kind,
+    version: u64,
+    times: u32,
+}
+
+impl Suspect {
+    fn is(&self, message: &Message) -> bool {
+        (self.kind, self.version) == (message.kind, message.version)
+    }
 }
 
 impl Client<'_> {
     /// Says why the broker is not reached: once per outage, and again only if the reason changes.
     fn complain(&mut self, why: String) {
         if self.outage.as_ref() != Some(&why) {
-            let Settings { host, port, .. } = self.settings;
-            log::warn!("The MQTT broker {host}:{port} is not reached: {why}. affectd keeps trying.");
+            let broker = self.settings.address();
+            log::warn!("The MQTT broker {broker} is not reached: {why}. affectd keeps trying.");
             self.outage = Some(why);
         }
     }
@@ -159,20 +190,28 @@ impl Client<'_> {
     /// One connection from its begin to its end.
     async fn connection(&mut self) -> End {
         let (settings, shared) = (self.settings, self.shared);
-        let stream = match self.dialer.dial(&settings.host, settings.port, CONNECTING).await {
-            Ok(stream) => stream,
+        let connection = match self.dialer.connect(settings, CONNECTING).await {
+            Ok(connection) => connection,
             Err(why) => return End::Lost(why),
         };
-        let mut link = match Link::open(stream, settings, Some(self.will), CONNECTING).await {
+        let certificates = connection.certificates;
+        shared.lock().certificates.clone_from(&certificates);
+        let mut link = match Link::open(connection.stream, settings, Some(self.will), CONNECTING).await {
             Ok(link) => link,
             Err(lost) => return self.not_let_in(&lost).await,
         };
         (self.will, self.shut_out, self.tls) = (Will::LADDER[0], 0, None);
-        shared.lock().begin_connection();
+        // What is not acknowledged goes one at a time, each with its question.
+        let at_once = if link.limits.acknowledges {
+            link.limits.at_once
+        } else {
+            1
+        };
+        shared.lock().begin_connection(at_once.into());
         let since = Instant::now();
-        let Settings { host, port, .. } = settings;
+        let broker = settings.address();
         if self.outage.is_none() {
-            log::info!("Connected to the MQTT broker {host}:{port}.");
+            log::info!("Connected to the MQTT broker {broker}.");
         }
         self.tell_limits(&link.limits);
         let mut clock_known = system_clock_synced();
@@ -192,25 +231,38 @@ impl Client<'_> {
                 shared.lock().outbox.clock_is_known();
             }
             if since.elapsed() > STEADY && self.outage.take().is_some() {
-                log::info!("The MQTT broker {host}:{port} is back.");
+                log::info!("The MQTT broker {broker} is back.");
             }
-            let now = Instant::now();
-            let (next, farewell) = {
+            self.warned.look(&certificates);
+            let (now, clocks) = (Instant::now(), Clocks::now());
+            let (next, farewell, rests, late) = {
                 let mut state = shared.lock();
                 let late = state.deadline.is_some_and(|deadline| now + PARTING >= deadline);
-                let next = (!late).then(|| state.outbox.next(now)).flatten();
-                (next, state.farewell)
+                if state.farewell.is_some() {
+                    // What is on its way must be answered before there is time for the last word.
+                    state.outbox.go_slowly();
+                }
+                let next = (!late).then(|| state.outbox.next(now, &clocks)).flatten();
+                // What waits only for its turn is waited for, as long as there is time.
+                let is_done = late || next.is_none() && state.outbox.is_done(now);
+                let farewell = state.farewell.filter(|_| is_done);
+                (next, farewell, state.outbox.rests(now), late)
             };
             let sent = match (next, farewell) {
-                (Some(message), _) => self.send(&mut link, &message).await,
-                (None, Some(word)) => return self.goodbye(link, word).await,
-                (None, None) => tokio::select! {
+                (Some(message), _) if message.kind == Kind::Window && link.limits.acknowledges => {
+                    self.begin(&mut link, &message)
+                }
+                (Some(message), _) if link.is_answered() => self.send(&mut link, &message).await,
+                (None, Some(word)) if late || link.is_answered() => return self.goodbye(link, word).await,
+                (Some(_), _) => link.answer().await.map(|(of, answer)| self.answered(&of, answer)),
+                (None, _) => tokio::select! {
                     () = shared.changed.notified() => Ok(()),
-                    () = tokio::time::sleep(Duration::from_millis(200)) => Ok(()),
-                    lost = link.idle() => Err(lost),
+                    () = tokio::time::sleep(rests.unwrap_or(LOOK).clamp(SHORTEST_LOOK, LOOK)) => Ok(()),
+                    answer = link.answer() => answer.map(|(of, answer)| self.answered(&of, answer)),
                 },
             };
             if let Err(lost) = sent {
+                self.lost_with(link.unanswered(), &lost);
                 return End::Lost(lost.explain(settings));
             }
         }
@@ -221,12 +273,11 @@ impl Client<'_> {
     async fn not_let_in(&mut self, lost: &Lost) -> End {
         let code = match lost {
             Lost::Refused(notice) | Lost::Goodbye(notice) => notice.code,
-            Lost::ShutOut | Lost::Closed | Lost::Unanswered | Lost::Other(_) => 0,
+            Lost::ShutOut | Lost::Closed | Lost::Unanswered | Lost::Garbled(_) | Lost::Other(_) => 0,
         };
         if matches!(lost, Lost::ShutOut) {
-            if self.tls.is_none() {
-                let Settings { host, port, .. } = self.settings;
-                self.tls = Some(self.dialer.speaks_tls(host, *port, ASKING).await);
+            if self.tls.is_none() && self.settings.tls.is_none() {
+                self.tls = Some(self.dialer.speaks_tls(self.settings).await);
             }
             if self.tls == Some(true) {
                 return End::Lost(explain::tls(self.settings));
@@ -247,60 +298,98 @@ impl Client<'_> {
         }
     }
 
-    /// Sends a message and settles what becomes of it.
-    async fn send(&mut self, link: &mut Link<'_>, message: &Message) -> Result<(), Lost> {
+    /// What of a message is to go out, and how long that is worth something; nothing if it is worth nothing any more.
+    fn ready(&mut self, message: &Message) -> Option<(Vec<u8>, Duration)> {
         let clocks = Clocks::now();
-        let left = (message.kind != Kind::Retained)
-            .then(|| self.message_expiry.saturating_sub(message.payload.age(&clocks)));
-        if left.is_some_and(|left| left.is_zero()) {
-            self.shared.lock().outbox.expired(message);
-            return Ok(());
+        let age = message.payload.age(&clocks);
+        let left = self.settings.limits.age.saturating_sub(age);
+        if message.kind != Kind::Retained && left.is_zero() {
+            self.shared.lock().outbox.expired(message, &clocks);
+            return None;
         }
-        let payload = match message.payload.bytes(&clocks) {
-            Ok(payload) => payload,
+        match message.payload.bytes(&clocks) {
+            Ok(payload) => Some((payload, left)),
             Err(error) => {
                 log::error!(
                     "A message for `{}` cannot be written as JSON: {error}",
                     message.topic
                 );
                 self.settle(message, &Notice::of(PAYLOAD_INVALID), false);
-                return Ok(());
+                None
             }
+        }
+    }
+
+    /// Sends a window; what becomes of it comes later.
+    fn begin(&mut self, link: &mut Link<'_>, message: &Message) -> Result<(), Lost> {
+        if let Some((payload, left)) = self.ready(message)
+            && let Some(notice) = link.begin(message, payload, left)?
+        {
+            self.settle(message, &notice, false);
+        }
+        Ok(())
+    }
+
+    /// Sends a message and settles what becomes of it.
+    async fn send(&mut self, link: &mut Link<'_>, message: &Message) -> Result<(), Lost> {
+        let Some((payload, left)) = self.ready(message) else {
+            return Ok(());
         };
+        let left = Some(left).filter(|_| message.kind != Kind::Retained);
         match link.publish(&message.topic, payload, message.kind, left).await {
-            Ok(Answer::Taken) => {
-                self.suspect.take_if(|(suspect, _)| *suspect == message.version);
-                if self.shared.lock().outbox.taken(message) {
-                    log::info!("The MQTT broker takes `{}` again.", message.topic);
-                }
-                Ok(())
-            }
-            Ok(Answer::Refused(notice)) => {
-                self.settle(message, &notice, false);
+            Ok(answer) => {
+                self.answered(message, answer);
                 Ok(())
             }
             Err(lost) => {
-                match &lost {
-                    Lost::Goodbye(notice) if is_about_the_message(notice.code) => {
-                        self.settle(message, notice, true)
-                    }
-                    Lost::Goodbye(_) | Lost::Closed => self.suspect(message),
-                    // Next time others go first: it may be about this message alone.
-                    Lost::Unanswered => self.settle(message, &Notice::of(NO_ANSWER), false),
-                    Lost::Refused(_) | Lost::ShutOut | Lost::Other(_) => {}
-                }
+                self.lost_with(vec![message.clone()], &lost);
                 Err(lost)
             }
         }
     }
 
+    /// The broker has answered a message.
+    fn answered(&mut self, message: &Message, answer: Answer) {
+        match answer {
+            Answer::Taken => {
+                self.suspect.take_if(|suspect| suspect.is(message));
+                if self.shared.lock().outbox.taken(message, &Clocks::now()) {
+                    log::info!("The MQTT broker takes `{}` again.", message.topic);
+                }
+            }
+            Answer::Refused(notice) => self.settle(message, &notice, false),
+        }
+    }
+
+    /// The connection is lost with these messages on their way, the oldest first.
+    fn lost_with(&mut self, messages: Vec<Message>, lost: &Lost) {
+        let Some(oldest) = messages.first() else {
+            return;
+        };
+        match lost {
+            Lost::Goodbye(notice) if is_about_the_message(notice.code) && messages.len() == 1 => {
+                self.settle(oldest, notice, true);
+            }
+            // A message that waits for a broker that is busy or restarted, or for another client of the same name, is not to
+            // blame.
+            Lost::Goodbye(notice) if is_about_something_else(notice.code) => {}
+            Lost::Goodbye(_) | Lost::Closed | Lost::Garbled(_) if messages.len() == 1 => self.suspect(oldest),
+            Lost::Goodbye(_) | Lost::Closed | Lost::Garbled(_) => {
+                self.shared.lock().outbox.be_careful(messages.len())
+            }
+            // Next time others go first: it may be about this message alone.
+            Lost::Unanswered => self.settle(oldest, &Notice::of(NO_ANSWER), false),
+            Lost::Refused(_) | Lost::ShutOut | Lost::Other(_) => {}
+        }
+    }
+
     /// The broker refuses a message, and may have ended the connection over it: what follows, and a word about it once.
     fn settle(&mut self, message: &Message, notice: &Notice, ended: bool) {
-        let refused = self
-            .shared
-            .lock()
-            .outbox
-            .refused(message, notice.code, ended, Instant::now());
+        let refused =
+            self.shared
+                .lock()
+                .outbox
+                .refused(message, notice.code, ended, Instant::now(), &Clocks::now());
         if refused.news {
             log::warn!("{}", sentence(message, notice, refused.treatment, self.settings));
         }
@@ -308,9 +397,13 @@ impl Client<'_> {
 
     /// The broker closed the connection while it had this message: some say so in this way that they do not take it.
     fn suspect(&mut self, message: &Message) {
-        let before = self.suspect.filter(|(suspect, _)| *suspect == message.version);
-        let times = before.map_or(0, |(_, times)| times) + 1;
-        self.suspect = Some((message.version, times));
+        let before = self.suspect.filter(|suspect| suspect.is(message));
+        let times = before.map_or(0, |suspect| suspect.times) + 1;
+        self.suspect = Some(Suspect {
+            kind: message.kind,
+            version: message.version,
+            times,
+        });
         if times >= CLOSED_OVER || self.shared.lock().outbox.is_refused(message) {
             self.settle(message, &Notice::of(CLOSES), true);
         }
@@ -322,7 +415,6 @@ impl Client<'_> {
         if !self.settings.is_connected_like(&changed) {
             return Some(changed);
         }
-        self.message_expiry = changed.message_expiry;
         self.retry_max = changed.retry_max;
         None
     }
@@ -375,5 +467,25 @@ impl Client<'_> {
         {
             log::info!("The MQTT broker calls this client `{id}`.");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_do_not_come_back_all_at_once() {
+        let wait = Duration::from_secs(60);
+        let waits: Vec<Duration> = (0..200).map(|_| jittered(wait)).collect();
+        assert!(
+            waits.iter().all(|one| *one >= wait * 3 / 4 && *one <= wait),
+            "{waits:?}"
+        );
+        let (least, most) = (waits.iter().min(), waits.iter().max());
+        assert!(
+            most.zip(least)
+                .is_some_and(|(most, least)| *most - *least > Duration::from_secs(10))
+        );
     }
 }

@@ -1,15 +1,35 @@
-//! From a host name to an open TCP connection, within a limit, whatever name server and network do.
+//! From a host name to an open connection, encrypted and by WebSocket where that is wanted, within a limit, whatever name
+//! server and network do.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::explain;
+use super::websocket::{self, Refusal};
+use super::{Settings, explain, packets};
+use crate::tls::{self, Expiry};
 
+/// Bytes there and back.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Duplex for S {}
+
+/// Bytes there and back, by whatever way.
+pub(super) type Stream = Box<dyn Duplex>;
+
+/// A connection to the broker, in which nothing of MQTT was said yet.
+pub(super) struct Connection {
+    pub(super) stream: Stream,
+    /// When the certificates end that it rests on.
+    pub(super) certificates: Vec<Expiry>,
+}
+
+/// How long it may take to find out what a port speaks.
+const ASKING: Duration = Duration::from_secs(5);
 /// The shortest greeting of TLS 1.2: one cipher, no extension.
 const CLIENT_HELLO: &[u8] = b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03\
     affectd asks whether this is TLS\x00\x00\x02\x00\x2f\x01\x00";
@@ -35,10 +55,46 @@ impl Default for Dialer {
 }
 
 impl Dialer {
-    /// A connection to the broker, or why there is none. Takes no longer than `limit` for the name and as long again for
+    /// A connection to the broker as the settings want it, or why there is none. Takes no longer than `limit` each for the name,
+    /// TCP, TLS and WebSocket.
+    pub(super) async fn connect(
+        &mut self,
+        settings: &Settings,
+        limit: Duration,
+    ) -> Result<Connection, String> {
+        let mut certificates = Vec::new();
+        // Read before anybody is called: a broker that waits for us would close the connection.
+        let ready = match &settings.tls {
+            Some(files) => Some(files.read(&settings.host).map_err(|fault| fault.to_string())?),
+            None => None,
+        };
+        let stream = self.dial(settings, limit).await?;
+        let stream: Stream = match ready {
+            None => Box::new(stream),
+            Some(ready) => match timeout(limit, ready.connect(stream)).await {
+                Ok(Ok((stream, expiries))) => {
+                    certificates = expiries;
+                    Box::new(stream)
+                }
+                Ok(Err(error)) => return Err(self.no_tls(&error, settings).await),
+                Err(_) => return Err(explain::silent(settings, limit.as_secs())),
+            },
+        };
+        let stream: Stream = match settings.websocket_url() {
+            None => stream,
+            Some(url) => match timeout(limit, websocket::open(stream, &url)).await {
+                Ok(Ok(stream)) => Box::new(stream),
+                Ok(Err(refusal)) => return Err(self.no_websocket(refusal, settings).await),
+                Err(_) => return Err(explain::silent(settings, limit.as_secs())),
+            },
+        };
+        Ok(Connection { stream, certificates })
+    }
+
+    /// A TCP connection to the broker, or why there is none. Takes no longer than `limit` for the name and as long again for
     /// the connection.
-    pub(super) async fn dial(&mut self, host: &str, port: u16, limit: Duration) -> Result<TcpStream, String> {
-        let addresses = self.resolve(host, port, limit).await?;
+    pub(super) async fn dial(&mut self, settings: &Settings, limit: Duration) -> Result<TcpStream, String> {
+        let addresses = self.resolve(settings, limit).await?;
         let share = limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
         let mut last = None;
         for address in addresses {
@@ -51,41 +107,108 @@ impl Dialer {
                 Ok(Err(cause)) => Some(cause),
                 Err(_) => None,
             };
-            last = Some(explain::no_connection(address, cause.as_ref(), share.as_secs()));
+            last = Some(explain::no_connection(
+                address,
+                cause.as_ref(),
+                share.as_secs(),
+                settings,
+            ));
         }
-        Err(last.unwrap_or_else(|| format!("the name `{host}` has no address: check [mqtt] host")))
+        Err(last.unwrap_or_else(|| {
+            format!(
+                "the name `{}` has no address: check [mqtt] {}",
+                settings.host,
+                settings.host_key()
+            )
+        }))
     }
 
     /// Whether the port speaks TLS. Its servers close a connection that begins otherwise without a word, so it is asked by
     /// another one.
-    pub(super) async fn speaks_tls(&mut self, host: &str, port: u16, limit: Duration) -> bool {
-        let Ok(mut stream) = self.dial(host, port, limit).await else {
+    pub(super) async fn speaks_tls(&mut self, settings: &Settings) -> bool {
+        // A handshake or an alert of version 3, whatever it says.
+        self.answers(settings, CLIENT_HELLO, |answer| {
+            matches!(answer, [0x15 | 0x16, 3])
+        })
+        .await
+    }
+
+    /// Whether the port speaks MQTT without encryption.
+    async fn speaks_mqtt(&mut self, settings: &Settings) -> bool {
+        // Whether it lets us in is not asked, so no password goes out.
+        let probe = Settings {
+            client_id: format!("{}-ask", settings.client_id),
+            ..settings.clone().anonymous()
+        };
+        match packets::connect(&probe, None) {
+            Ok(hello) => {
+                self.answers(settings, &hello, |answer| answer.first() == Some(&0x20))
+                    .await
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Whether what the port answers to `hello` begins so.
+    async fn answers(&mut self, settings: &Settings, hello: &[u8], is_it: fn(&[u8]) -> bool) -> bool {
+        let Ok(mut stream) = self.dial(settings, ASKING).await else {
             return false;
         };
         let mut answer = [0; 2];
-        let asked = timeout(limit, async {
-            stream.write_all(CLIENT_HELLO).await?;
+        let asked = timeout(ASKING, async {
+            stream.write_all(hello).await?;
             stream.read_exact(&mut answer).await
         });
-        // A handshake or an alert of version 3, whatever it says.
-        matches!(asked.await, Ok(Ok(_))) && matches!(answer, [0x15 | 0x16, 3])
+        matches!(asked.await, Ok(Ok(_))) && is_it(&answer)
     }
 
-    async fn resolve(&mut self, host: &str, port: u16, limit: Duration) -> Result<Vec<SocketAddr>, String> {
+    /// Why there is no encrypted connection.
+    async fn no_tls(&mut self, error: &std::io::Error, settings: &Settings) -> String {
+        let words = settings
+            .tls
+            .as_ref()
+            .and_then(|files| tls::in_words(error, &settings.host, files));
+        match words {
+            Some(words) if tls::is_tls(error) => words,
+            // Something else answers, or the connection was closed: which brokers do over a greeting of TLS.
+            _ if self.speaks_mqtt(settings).await => explain::no_tls_here(settings),
+            Some(_) => explain::not_tls(settings),
+            None => explain::tls_closed(settings, error),
+        }
+    }
+
+    /// Why there is no WebSocket.
+    async fn no_websocket(&mut self, refusal: Refusal, settings: &Settings) -> String {
+        let tls = settings.tls.as_ref();
+        let words = match refusal {
+            Refusal::Words(words) => Some(words),
+            Refusal::Io(error) => tls.and_then(|files| tls::in_words(&error, &settings.host, files)),
+            Refusal::NoWeb => None,
+        };
+        match words {
+            Some(words) => words,
+            None if tls.is_none() && self.speaks_tls(settings).await => explain::tls(settings),
+            None => explain::no_web(settings),
+        }
+    }
+
+    async fn resolve(&mut self, settings: &Settings, limit: Duration) -> Result<Vec<SocketAddr>, String> {
+        let Settings { host, port, .. } = settings;
+        let port = *port;
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
         let asked = match &mut self.asked {
             Some(asked) => asked,
-            none => none.insert(ask(self.look_up, host.to_owned(), port)?),
+            none => none.insert(ask(self.look_up, host.clone(), port)?),
         };
         let Ok(found) = timeout(limit, &mut *asked).await else {
-            return Err(explain::no_name(host, None, limit.as_secs()));
+            return Err(explain::no_name(settings, None, limit.as_secs()));
         };
         self.asked = None;
         match found {
             Ok(Ok(addresses)) => Ok(addresses),
-            Ok(Err(cause)) => Err(explain::no_name(host, Some(&cause), limit.as_secs())),
+            Ok(Err(cause)) => Err(explain::no_name(settings, Some(&cause), limit.as_secs())),
             Err(_) => Err(format!(
                 "the name `{host}` could not be looked up: its thread died"
             )),
@@ -120,14 +243,18 @@ mod tests {
     /// Dials a name twice, each time within `limit`.
     fn twice(look_up: fn(&str, u16) -> Found, limit: Duration) -> [Result<TcpStream, String>; 2] {
         let mut dialer = Dialer { look_up, asked: None };
+        let settings = Settings {
+            host: "broker.example".to_owned(),
+            ..super::super::tests::settings(9)
+        };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
         runtime.block_on(async {
             [
-                dialer.dial("broker.example", 9, limit).await,
-                dialer.dial("broker.example", 9, limit).await,
+                dialer.dial(&settings, limit).await,
+                dialer.dial(&settings, limit).await,
             ]
         })
     }
@@ -192,7 +319,11 @@ mod tests {
             .build()
             .expect("a runtime");
         for address in ["127.0.0.1", "::1"] {
-            let result = runtime.block_on(dialer.dial(address, 1, Duration::from_secs(5)));
+            let settings = Settings {
+                host: address.to_owned(),
+                ..super::super::tests::settings(1)
+            };
+            let result = runtime.block_on(dialer.dial(&settings, Duration::from_secs(5)));
             assert!(result.is_err_and(|why| why.contains(address)));
         }
     }

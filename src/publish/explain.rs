@@ -35,7 +35,7 @@ pub(super) fn refused(notice: &Notice, settings: &Settings) -> String {
         QUOTA => "its quota is exceeded: free or raise it".to_owned(),
         NO_RETAIN => "it keeps no retained messages, not even as a last will".to_owned(),
         NO_QOS => "it does not take QoS 1, not even for a last will".to_owned(),
-        ANOTHER_SERVER | MOVED => return elsewhere(notice),
+        ANOTHER_SERVER | MOVED => return elsewhere(notice, settings),
         CONNECTION_RATE => "it is connected to too often: other clients may do so, too, or the broker's limit is low".to_owned(),
         other => format!("it refuses the connection with code 0x{other:02x}"),
     };
@@ -56,7 +56,7 @@ pub(super) fn goodbye(notice: &Notice, settings: &Settings) -> String {
         KEEP_ALIVE => "it heard nothing for too long: the network is slow or breaks off; a longer [mqtt] keep_alive may help".to_owned(),
         RATE_TOO_HIGH | QUOTA => "its limits are exceeded: raise the broker's quota or rate".to_owned(),
         ADMINISTRATIVE => "somebody ended the connection at the broker".to_owned(),
-        ANOTHER_SERVER | MOVED => return elsewhere(notice),
+        ANOTHER_SERVER | MOVED => return elsewhere(notice, settings),
         other => format!("it closed the connection with code 0x{other:02x}"),
     };
     with_words(text, notice)
@@ -67,29 +67,75 @@ pub(super) const CLOSED: &str = "it closed the connection without a word; if thi
 
 /// Connected, but closed before a word was said.
 pub(super) fn closed_at_once(settings: &Settings) -> String {
+    let port = settings.port;
+    let version = version(settings);
+    let other = match (&settings.websocket, &settings.tls) {
+        (Some(_), _) => format!("it may not speak MQTT {version} ([mqtt] protocol)"),
+        (None, Some(_)) => format!(
+            "port {port} may be for WebSocket (then write wss:// in [mqtt] url), or it does not speak MQTT {version} ([mqtt] protocol)"
+        ),
+        (None, None) => format!(
+            "port {port} may be for TLS or WebSocket (MQTT without them is mostly on 1883), or it does not speak MQTT {version} ([mqtt] protocol)"
+        ),
+    };
+    format!("it closes the connection before it lets anybody in: {other}")
+}
+
+/// The port is for TLS, and we spoke without.
+pub(super) fn tls(settings: &Settings) -> String {
+    let scheme = if settings.websocket.is_some() {
+        "wss"
+    } else {
+        "mqtts"
+    };
     format!(
-        "it closes the connection before it lets anybody in: port {} may be for TLS or WebSocket (MQTT without them is mostly on 1883), or it does not speak MQTT {} ([mqtt] protocol)",
+        "port {0} speaks TLS, and affectd is told to speak without: write url = \"{scheme}://{1}{2}\" in [mqtt]",
         settings.port,
-        version(settings)
+        settings.authority(),
+        settings.websocket.as_deref().unwrap_or_default()
     )
 }
 
 /// The broker does not let us listen to a topic.
 pub(super) fn may_not_listen(topic: &str, settings: &Settings) -> String {
-    let user = settings
-        .username
-        .as_ref()
-        .map_or_else(|| "anonymous clients".to_owned(), |name| format!("user `{name}`"));
+    let user = super::refusal::user(settings);
     format!(
         "The MQTT broker does not let affectd listen to `{topic}`: let {user} read it in the broker's access rules, or take it out of the configuration ([mqtt] commands, homeassistant)."
     )
 }
 
-/// The port is for TLS.
-pub(super) fn tls(settings: &Settings) -> String {
+/// We spoke TLS, and the port is for MQTT without.
+pub(super) fn no_tls_here(settings: &Settings) -> String {
     format!(
-        "port {} speaks TLS, which affectd does not yet: set [mqtt] port to the broker's port without TLS, mostly 1883",
+        "port {} speaks MQTT without TLS: give the broker's port for TLS in [mqtt] url, mostly 8883; or, in a network that nobody else is in, write url = \"mqtt://{}\"",
+        settings.port,
+        settings.authority()
+    )
+}
+
+/// We spoke TLS, and something else answers.
+pub(super) fn not_tls(settings: &Settings) -> String {
+    format!(
+        "what answers on port {} speaks no TLS: check the port in [mqtt] url (TLS is mostly on 8883, wss:// on 443)",
         settings.port
+    )
+}
+
+/// The connection was closed in the midst of TLS.
+pub(super) fn tls_closed(settings: &Settings, error: &std::io::Error) -> String {
+    format!(
+        "it ends the connection while TLS begins ({error}): port {} may be for something else (TLS is mostly on 8883), or the broker refuses this device; its log may say more",
+        settings.port
+    )
+}
+
+/// We asked for WebSocket, and something else answers.
+pub(super) fn no_web(settings: &Settings) -> String {
+    format!(
+        "port {} speaks no WebSocket: check port and path in [mqtt] url, or write {}:// in place of {}://",
+        settings.port,
+        if settings.tls.is_some() { "mqtts" } else { "mqtt" },
+        if settings.tls.is_some() { "wss" } else { "ws" },
     )
 }
 
@@ -117,25 +163,32 @@ pub(super) fn stranger(first: &[u8], settings: &Settings) -> Option<String> {
         [0x20, 3..=255, ..] if settings.protocol == Protocol::V311 => return Some(other_version(settings)),
         [0x20, ..] => return None,
         [0x15 | 0x16, 3, ..] => tls(settings),
-        first if first.starts_with(b"HTTP/") || first.starts_with(b"<") => format!(
-            "a web server answers on port {port}, or MQTT over WebSocket, which affectd does not speak: set [mqtt] port to the broker's port for plain MQTT, mostly 1883"
-        ),
+        first if first.starts_with(b"HTTP/") || first.starts_with(b"<") => {
+            let scheme = if settings.tls.is_some() { "wss" } else { "ws" };
+            format!(
+                "a web server answers on port {port}, or MQTT over WebSocket: for that write url = \"{scheme}://{}/mqtt\" in [mqtt]; for MQTT itself give the broker's other port, mostly {}",
+                settings.authority(),
+                if settings.tls.is_some() { 8883 } else { 1883 }
+            )
+        }
         first => format!(
-            "what answers on port {port} is no MQTT broker (it says `{}`): check [mqtt] host and port",
-            printable(&String::from_utf8_lossy(&first[..first.len().min(40)]))
+            "what answers on port {port} is no MQTT broker (it says `{}`): check [mqtt] {}",
+            printable(&String::from_utf8_lossy(&first[..first.len().min(40)])),
+            settings.port_key()
         ),
     };
     Some(answer)
 }
 
 /// The name is not found, or nobody says whether it is.
-pub(super) fn no_name(host: &str, cause: Option<&std::io::Error>, seconds: u64) -> String {
+pub(super) fn no_name(settings: &Settings, cause: Option<&std::io::Error>, seconds: u64) -> String {
+    let (host, key) = (&settings.host, settings.host_key());
     match cause {
         Some(cause) => format!(
-            "the name `{host}` is not found ({cause}): check [mqtt] host and the network's name server (DNS), or give the broker's address"
+            "the name `{host}` is not found ({cause}): check [mqtt] {key} and the network's name server (DNS), or give the broker's address"
         ),
         None => format!(
-            "nobody answers within {seconds} s what address `{host}` has: the network's name server (DNS) is not reached; check the network, or set [mqtt] host to the broker's address"
+            "nobody answers within {seconds} s what address `{host}` has: the network's name server (DNS) is not reached; check the network, or set [mqtt] {key} to the broker's address"
         ),
     }
 }
@@ -145,15 +198,20 @@ pub(super) fn no_connection(
     address: std::net::SocketAddr,
     cause: Option<&std::io::Error>,
     seconds: u64,
+    settings: &Settings,
 ) -> String {
     use std::io::ErrorKind;
+    let keys = settings.port_key();
     match cause {
         Some(cause) if cause.kind() == ErrorKind::ConnectionRefused => format!(
-            "nothing listens on {address} ({cause}): check [mqtt] host and port, and that the broker runs and listens on more than its own loopback"
+            "nothing listens on {address} ({cause}): check [mqtt] {keys}, and that the broker runs and listens on more than its own loopback"
         ),
-        Some(cause) => format!("{address} is not reached ({cause}): check the network and [mqtt] host"),
+        Some(cause) => format!(
+            "{address} is not reached ({cause}): check the network and [mqtt] {}",
+            settings.host_key()
+        ),
         None => format!(
-            "{address} does not answer within {seconds} s: it is switched off, a firewall is in between, or [mqtt] host or port is wrong"
+            "{address} does not answer within {seconds} s: it is switched off, a firewall is in between, or [mqtt] {keys} is wrong"
         ),
     }
 }
@@ -190,10 +248,10 @@ fn version(settings: &Settings) -> &'static str {
     }
 }
 
-fn elsewhere(notice: &Notice) -> String {
+fn elsewhere(notice: &Notice, settings: &Settings) -> String {
     let text = match &notice.server {
-        Some(server) => format!("it sends its clients to `{server}`: set [mqtt] host and port to that"),
-        None => "it sends its clients to another server and does not say which: ask who runs it, then set [mqtt] host".to_owned(),
+        Some(server) => format!("it sends its clients to `{server}`: set [mqtt] {} to that", settings.port_key()),
+        None => "it sends its clients to another server and does not say which: ask who runs it, then change [mqtt]".to_owned(),
     };
     with_words(text, notice)
 }

@@ -1,17 +1,19 @@
-//! One connection to a broker: one message at a time, each with its answer.
+//! One connection to a broker: one message at a time, each with its answer; windows several at a time.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::dial::Stream;
 use super::packets::{self, Limits, Notice, Outgoing, Reply, Will};
-use super::refusal::{NO_SUBSCRIBERS, SUCCESS, TOO_LARGE};
+use super::refusal::{SUCCESS, TOO_LARGE};
 use super::skip::{Skip, Start};
-use super::{Kind, Settings, explain};
+use super::{Kind, Message, Settings, explain};
 use crate::command::{Desk, Heard};
+use crate::tls;
 
 /// How long the broker may take for an answer, once it has let us in.
 const ANSWER: Duration = Duration::from_secs(if cfg!(test) { 2 } else { 20 });
@@ -21,7 +23,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 /// A connection in which the broker has accepted us.
 pub(super) struct Link<'a> {
     settings: &'a Settings,
-    stream: TcpStream,
+    stream: Stream,
     inbox: BytesMut,
     outbox: BytesMut,
     pub(super) limits: Limits,
@@ -42,6 +44,16 @@ pub(super) struct Link<'a> {
     listening: Vec<String>,
     /// Topics that we asked to listen to last, until the broker has answered.
     asking: Option<(u16, Vec<String>)>,
+    /// Windows that were sent and are not answered, oldest first.
+    flights: VecDeque<Flight>,
+}
+
+/// A window that is not answered yet.
+struct Flight {
+    id: u16,
+    /// When it was sent.
+    since: Instant,
+    message: Message,
 }
 
 /// What becomes of messages from others.
@@ -62,6 +74,16 @@ pub(super) enum Answer {
     Refused(Notice),
 }
 
+impl Answer {
+    fn of(notice: Notice) -> Self {
+        match notice.code {
+            // Also codes that nobody has thought of yet are a success below this.
+            SUCCESS..0x80 => Self::Taken,
+            _ => Self::Refused(notice),
+        }
+    }
+}
+
 /// How a connection ends that nobody wanted to end.
 #[derive(Debug)]
 pub(super) enum Lost {
@@ -75,6 +97,8 @@ pub(super) enum Lost {
     Closed,
     /// The broker does not answer a message.
     Unanswered,
+    /// What the broker says cannot be understood: for people.
+    Garbled(String),
     /// Anything else, for people.
     Other(String),
 }
@@ -88,7 +112,7 @@ impl Lost {
             Self::ShutOut => explain::closed_at_once(settings),
             Self::Closed => explain::CLOSED.to_owned(),
             Self::Unanswered => "it does not acknowledge messages".to_owned(),
-            Self::Other(why) => why.clone(),
+            Self::Garbled(why) | Self::Other(why) => why.clone(),
         }
     }
 }
@@ -96,7 +120,7 @@ impl Lost {
 impl<'a> Link<'a> {
     /// Asks the broker at the other end of `stream` to let us in; waits for its answer up to `limit`.
     pub(super) async fn open(
-        stream: TcpStream,
+        stream: Stream,
         settings: &'a Settings,
         will: Option<Will>,
         limit: Duration,
@@ -116,6 +140,7 @@ impl<'a> Link<'a> {
             inbound: Inbound::Kept(Vec::new()),
             listening: Vec::new(),
             asking: None,
+            flights: VecDeque::new(),
         };
         match timeout(limit, link.shake_hands()).await {
             Ok(limits) => link.limits = limits?,
@@ -138,7 +163,10 @@ impl<'a> Link<'a> {
         self.flush().await?;
         let mut first = Vec::new();
         loop {
-            let count = self.stream.read_buf(&mut self.inbox).await.unwrap_or(0);
+            let count = match self.stream.read_buf(&mut self.inbox).await {
+                Ok(count) => count,
+                Err(error) => self.nothing_more(&error).map_or(Ok(0), Err)?,
+            };
             let new = self.inbox.len() - count..;
             first.extend_from_slice(&self.inbox[new]);
             // Some say what they are in more than one piece.
@@ -173,6 +201,87 @@ impl<'a> Link<'a> {
     ) -> Result<Answer, Lost> {
         let acknowledged = kind != Kind::Passing && self.limits.acknowledges;
         let id = acknowledged.then(|| self.next_id());
+        match self.write(topic, payload, kind, left, id)? {
+            None => {}
+            Some(refused) => return Ok(Answer::Refused(refused)),
+        }
+        if id.is_none() {
+            self.ask()?;
+        }
+        let answer = timeout(ANSWER, async {
+            loop {
+                match self.hear().await? {
+                    Reply::Acknowledged { id: of, notice } if Some(of) == id => {
+                        return Ok(Answer::of(notice));
+                    }
+                    Reply::Pong if id.is_none() && self.questions == 0 => return Ok(Answer::Taken),
+                    // An answer to something that we did not send.
+                    _ => {}
+                }
+            }
+        });
+        answer.await.unwrap_or(Err(Lost::Unanswered))
+    }
+
+    /// Sends a window, of which [`Self::answer`] says what became; or says why it cannot be sent.
+    pub(super) fn begin(
+        &mut self,
+        message: &Message,
+        payload: Vec<u8>,
+        left: Duration,
+    ) -> Result<Option<Notice>, Lost> {
+        let id = self.next_id();
+        let refused = self.write(&message.topic, payload, message.kind, Some(left), Some(id))?;
+        if refused.is_none() {
+            self.flights.push_back(Flight {
+                id,
+                since: Instant::now(),
+                message: message.clone(),
+            });
+        }
+        Ok(refused)
+    }
+
+    /// What becomes of one of the windows that were sent. Keeps the connection alive meanwhile, and if there are none, until it
+    /// ends. May be dropped at any time.
+    pub(super) async fn answer(&mut self) -> Result<(Message, Answer), Lost> {
+        loop {
+            let oldest = self.flights.front().map(|flight| flight.since + ANSWER);
+            let until = oldest.unwrap_or_else(|| Instant::now() + ANSWER);
+            match timeout_at(until, self.hear()).await {
+                Ok(reply) => {
+                    if let Reply::Acknowledged { id, notice } = reply?
+                        && let Some(index) = self.flights.iter().position(|flight| flight.id == id)
+                        && let Some(flight) = self.flights.remove(index)
+                    {
+                        return Ok((flight.message, Answer::of(notice)));
+                    }
+                }
+                Err(_) if oldest.is_some() => return Err(Lost::Unanswered),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// The windows that are not answered, oldest first.
+    pub(super) fn unanswered(self) -> Vec<Message> {
+        self.flights.into_iter().map(|flight| flight.message).collect()
+    }
+
+    /// Whether all windows are answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    /// Writes a message; one that is longer than the broker takes is refused.
+    fn write(
+        &mut self,
+        topic: &str,
+        payload: Vec<u8>,
+        kind: Kind,
+        left: Option<Duration>,
+        id: Option<u16>,
+    ) -> Result<Option<Notice>, Lost> {
         let message = Outgoing {
             topic: topic.to_owned(),
             payload,
@@ -184,7 +293,7 @@ impl<'a> Link<'a> {
         if let Some(longest) = self.limits.longest
             && packet.len() > longest as usize
         {
-            return Ok(Answer::Refused(Notice {
+            return Ok(Some(Notice {
                 code: TOO_LARGE,
                 words: Some(format!(
                     "it has {} bytes, and the broker takes {longest}",
@@ -194,25 +303,7 @@ impl<'a> Link<'a> {
             }));
         }
         self.say(&packet);
-        if id.is_none() {
-            self.ask()?;
-        }
-        let answer = timeout(ANSWER, async {
-            loop {
-                match self.hear().await? {
-                    Reply::Acknowledged { id: of, notice } if Some(of) == id => {
-                        return Ok(match notice.code {
-                            SUCCESS | NO_SUBSCRIBERS => Answer::Taken,
-                            _ => Answer::Refused(notice),
-                        });
-                    }
-                    Reply::Pong if id.is_none() && self.questions == 0 => return Ok(Answer::Taken),
-                    // An answer to something that we did not send.
-                    _ => {}
-                }
-            }
-        });
-        answer.await.unwrap_or(Err(Lost::Unanswered))
+        Ok(None)
     }
 
     /// Lays messages from others on `desk`.
@@ -361,8 +452,10 @@ impl<'a> Link<'a> {
                 .asked
                 .map_or(self.said + self.silence, |asked| asked + ANSWER);
             tokio::select! {
-                read = self.stream.read_buf(&mut self.inbox) => if read.unwrap_or(0) == 0 {
-                    return Err(Lost::Closed);
+                read = self.stream.read_buf(&mut self.inbox) => match read {
+                    Ok(1..) => {}
+                    Ok(0) => return Err(Lost::Closed),
+                    Err(error) => return Err(self.nothing_more(&error).unwrap_or(Lost::Closed)),
                 },
                 () = sleep_until(due) => match self.asked {
                     Some(_) => return Err(Lost::Other("it does not answer any more".to_owned())),
@@ -395,20 +488,27 @@ impl<'a> Link<'a> {
                 Ok(0) | Err(_) => return Err(self.last_words().await),
             }
         }
-        Ok(())
+        // TLS and WebSocket hold back what they have put into their own shape.
+        match self.stream.flush().await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(self.last_words().await),
+        }
     }
 
     /// What the broker said last on a connection that takes nothing more.
     async fn last_words(&mut self) -> Lost {
-        let _ = timeout(GOODBYE, async {
-            while self
-                .stream
-                .read_buf(&mut self.inbox)
-                .await
-                .is_ok_and(|count| count > 0)
-            {}
-        })
-        .await;
+        let end = timeout(GOODBYE, async {
+            loop {
+                match self.stream.read_buf(&mut self.inbox).await {
+                    Ok(1..) => {}
+                    Ok(0) => return None,
+                    Err(error) => return self.nothing_more(&error),
+                }
+            }
+        });
+        if let Ok(Some(lost)) = end.await {
+            return lost;
+        }
         loop {
             match packets::read(self.settings.protocol, &mut self.inbox) {
                 Ok(Some(Reply::Goodbye(notice))) => return Lost::Goodbye(notice),
@@ -419,8 +519,15 @@ impl<'a> Link<'a> {
         }
     }
 
+    /// The connection has failed: what TLS says of it, if anything. Of a client certificate, for one, a broker tells only
+    /// after the handshake whether it takes it.
+    fn nothing_more(&self, error: &std::io::Error) -> Option<Lost> {
+        let files = self.settings.tls.as_ref()?;
+        tls::in_words(error, &self.settings.host, files).map(Lost::Other)
+    }
+
     fn garbled(&self, error: &str) -> Lost {
-        Lost::Other(format!(
+        Lost::Garbled(format!(
             "what it says is not MQTT ({error}): check that a broker listens on port {}",
             self.settings.port
         ))

@@ -1,13 +1,15 @@
 //! Publishing over MQTT: status, info, camera states and windows, by the contract in `docs/payloads.md`.
 //!
-//! The rest of the daemon hands messages to a [`Publisher`] and goes on at once. A thread of its own sends them, one
-//! at a time and in order; a window leaves the [`spool::Spool`] when the broker has acknowledged it, and not before.
+//! The rest of the daemon hands messages to a [`Publisher`] and goes on at once. A thread of its own sends them in order,
+//! windows several at a time; a window leaves the [`spool::Spool`] when the broker has acknowledged it, and not before.
+//! Another thread keeps what waits on the disk.
 //!
 //! [`client`] connects by [`dial`] and sends what the [`outbox`] gives it over a [`link`], which speaks in [`packets`];
 //! what a broker does not take is judged in [`refusal`], and [`explain`] has the words for connections that fail.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -20,29 +22,46 @@ use crate::clock::Clocks;
 use crate::command::{Desk, Ear};
 use crate::config::{Protocol, Secret};
 use crate::progress::Progress;
+use crate::tls::{Expiry, Files};
 
 pub(crate) mod broker;
+mod certificates;
 mod client;
 mod dial;
 mod explain;
-mod keeper;
+mod keeping;
 mod link;
+mod message;
 mod outbox;
 mod packets;
 mod probe;
 mod refusal;
+mod retained;
 mod skip;
 mod spool;
+mod websocket;
 
-pub(crate) use keeper::{kept, remove};
+use keeping::{keep, keeper_loop};
+use message::{Dated, Kind, Message, Payload};
+pub(crate) use outbox::DRAIN_PER_SECOND;
 use outbox::Outbox;
-pub(crate) use probe::probe;
+pub(crate) use probe::{Probe, probe};
+pub(crate) use refusal::name as refusal;
+pub(crate) use retained::{kept, remove};
+use spool::{Keeper, Spool, Window};
+pub(crate) use spool::{Limits, Look, Place, look};
 
 /// Where and how to publish.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Settings {
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// Whether host and port stand in `[mqtt] url`, for messages.
+    pub(crate) by_url: bool,
+    /// The path of MQTT over WebSocket, if it is spoken so.
+    pub(crate) websocket: Option<String>,
+    /// What encrypts the connection, if anything does.
+    pub(crate) tls: Option<Files>,
     pub(crate) username: Option<String>,
     pub(crate) password: Option<Secret>,
     /// Where the password was read from, for messages.
@@ -52,12 +71,14 @@ pub(crate) struct Settings {
     pub(crate) keep_alive: Duration,
     /// The topics' common start: `affectd/<site>/<device>`.
     pub(crate) base: String,
-    /// Windows kept while the broker is away.
-    pub(crate) queue: usize,
+    /// How long and how much windows wait; the broker is told how long a window is worth something, too (MQTT 5).
+    pub(crate) limits: Limits,
+    /// Where windows wait on the disk; `None`: in memory alone.
+    pub(crate) spool: Option<Place>,
+    /// Windows that waited go out at this rate.
+    pub(crate) drain_per_second: f64,
     /// The longest wait between two attempts to connect.
     pub(crate) retry_max: Duration,
-    /// The age at which a window is worth nothing: it is dropped from the queue then, and by the broker (MQTT 5).
-    pub(crate) message_expiry: Duration,
     /// What is listened to.
     pub(crate) ear: Ear,
 }
@@ -70,9 +91,8 @@ impl Settings {
     /// Whether a connection that was made by these settings does for the others.
     fn is_connected_like(&self, other: &Self) -> bool {
         let connection = |settings: &Self| Self {
-            queue: 0,
             retry_max: Duration::ZERO,
-            message_expiry: Duration::ZERO,
+            spool: None,
             ear: Ear::default(),
             ..settings.clone()
         };
@@ -83,22 +103,73 @@ impl Settings {
     fn is_to_same_broker(&self, other: &Self) -> bool {
         (&self.host, self.port) == (&other.host, other.port)
     }
+
+    /// The broker as an address, for people.
+    pub(crate) fn address(&self) -> String {
+        match self.websocket_url() {
+            Some(url) => url,
+            None if self.tls.is_some() => format!("mqtts://{}", self.authority()),
+            None => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// Where MQTT over WebSocket is asked for, if it is spoken so.
+    fn websocket_url(&self) -> Option<String> {
+        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
+        let path = self.websocket.as_ref()?;
+        Some(format!("{scheme}://{}{path}", self.authority()))
+    }
+
+    /// Host and port as addresses have them.
+    fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+
+    /// The key of `[mqtt]` that the host stands in.
+    fn host_key(&self) -> &'static str {
+        if self.by_url { "url" } else { "host" }
+    }
+
+    /// The keys of `[mqtt]` that the port stands in.
+    fn port_key(&self) -> &'static str {
+        if self.by_url { "url" } else { "host and port" }
+    }
+
+    /// The same without a login.
+    fn anonymous(self) -> Self {
+        Self {
+            username: None,
+            password: None,
+            ..self
+        }
+    }
 }
 
 /// What is left at least for the last windows and the goodbye.
 const LEAST: Duration = Duration::from_secs(1);
+/// How long the end waits for what waits to be on the disk.
+const LAST_WRITE: Duration = Duration::from_millis(800);
+/// What a window's topic ends with.
+const WINDOW: &str = "/window";
 
 /// What became of the windows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Summary {
     /// Windows that the broker has acknowledged.
     pub(crate) acknowledged: u64,
-    /// Windows dropped because the queue was full, or they were too old.
+    /// Windows dropped because too many waited, or they were too old.
     pub(crate) dropped: u64,
     /// Windows that the broker would never have taken, so that they were set aside.
     pub(crate) refused: u64,
+    /// Windows that could not be read from the disk any more.
+    pub(crate) damaged: u64,
     /// Windows that were still waiting at the end.
     pub(crate) undelivered: u64,
+    /// Whether those outlive the daemon.
+    pub(crate) kept: bool,
 }
 
 impl Summary {
@@ -108,7 +179,10 @@ impl Summary {
             acknowledged: self.acknowledged + next.acknowledged,
             dropped: self.dropped + next.dropped,
             refused: self.refused + next.refused,
-            undelivered: self.undelivered + next.undelivered,
+            damaged: self.damaged + next.damaged,
+            // What was kept waits in the next run.
+            undelivered: next.undelivered + if self.kept { 0 } else { self.undelivered },
+            kept: next.kept,
         }
     }
 }
@@ -120,98 +194,20 @@ pub(crate) struct Outlook {
     pub(crate) connected: bool,
     /// Windows that wait for it.
     pub(crate) waiting: u64,
-    /// Windows dropped because the queue was full, or they were too old.
+    /// Windows dropped because too many waited, or they were too old.
     pub(crate) dropped: u64,
     /// Windows that were set aside since it would never have taken them.
     pub(crate) refused: u64,
+    /// Windows that could not be read from the disk any more.
+    pub(crate) damaged: u64,
+    /// Whether windows that wait are on the disk.
+    pub(crate) on_disk: bool,
+    /// How long the oldest window has waited.
+    pub(crate) oldest: Option<Duration>,
     /// Whether it refuses windows now, so that they wait.
     pub(crate) refuses: bool,
     /// Windows that it has acknowledged.
     pub(crate) acknowledged: u64,
-}
-
-/// A message on its way.
-#[derive(Debug, Clone)]
-struct Message {
-    topic: String,
-    payload: Payload,
-    kind: Kind,
-    /// Tells it from any other.
-    version: u64,
-}
-
-/// What a message says.
-#[derive(Debug, Clone)]
-enum Payload {
-    Bytes(Vec<u8>),
-    /// Written when it goes out, since it may have to be dated anew; with the clocks by which it was dated.
-    Dated(Box<Dated>, Clocks),
-}
-
-/// What has dates.
-#[derive(Debug, Clone)]
-enum Dated {
-    Report(WindowReport),
-    State(CameraState),
-}
-
-impl Payload {
-    /// What has just been dated.
-    fn dated(what: Dated) -> Self {
-        Self::Dated(Box::new(what), Clocks::now())
-    }
-
-    /// Whether the clock was not known when it was dated.
-    fn is_dated_too_early(&self) -> bool {
-        matches!(self, Self::Dated(_, given) if !given.synced)
-    }
-
-    /// How long it has waited.
-    fn age(&self, now: &Clocks) -> Duration {
-        match self {
-            Self::Bytes(_) => Duration::ZERO,
-            Self::Dated(_, given) => now.monotonic.saturating_duration_since(given.monotonic),
-        }
-    }
-
-    /// As it goes out now.
-    fn bytes(&self, now: &Clocks) -> serde_json::Result<Vec<u8>> {
-        let (what, given) = match self {
-            Self::Bytes(bytes) => return Ok(bytes.clone()),
-            Self::Dated(what, given) => (&**what, given),
-        };
-        match what {
-            Dated::Report(report) => match given.mend(&report.start, &report.end, now) {
-                None => serde_json::to_vec(report),
-                Some((start, end)) => serde_json::to_vec(&WindowReport {
-                    start,
-                    end,
-                    clock_synced: true,
-                    ..report.clone()
-                }),
-            },
-            Dated::State(state) => match given.mend(&state.since, &state.since, now) {
-                None => serde_json::to_vec(state),
-                Some((since, _)) => serde_json::to_vec(&CameraState {
-                    since,
-                    ..state.clone()
-                }),
-            },
-        }
-    }
-}
-
-/// How much a message matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// Kept by the broker for whoever comes later, and sent again on every connection. QoS 1.
-    Retained,
-    /// Kept by us until the broker has acknowledged it. QoS 1.
-    Window,
-    /// Worth nothing later. QoS 0.
-    Passing,
-    /// An answer to a command. QoS 1, but not kept for long.
-    Answer,
 }
 
 /// What the daemon and the publishing thread share.
@@ -222,6 +218,8 @@ struct Shared {
     changed: Notify,
     /// Where messages from others are laid.
     desk: Arc<Desk>,
+    /// Wakes the keeper's thread, if there is one.
+    keeper: Option<SyncSender<()>>,
     /// Where the thread tells that it comes round.
     progress: Arc<Progress>,
 }
@@ -241,6 +239,10 @@ struct State {
     change: Option<Settings>,
     /// The topic of the discovery.
     discovery: Option<String>,
+    /// When the certificates end that the last encrypted connection rested on.
+    certificates: Vec<Expiry>,
+    /// Whether publishing has ended.
+    ended: bool,
 }
 
 impl Shared {
@@ -251,6 +253,14 @@ impl Shared {
 }
 
 impl Shared {
+    /// Something has to be written to the disk soon.
+    fn wake_keeper(&self) {
+        if let Some(keeper) = &self.keeper {
+            // It has been woken already, or it is gone.
+            let _ = keeper.try_send(());
+        }
+    }
+
     /// Notes when the daemon is asked to end; when publishing has to be over, once that is known.
     fn look_for_stop(&self) -> Option<Instant> {
         let mut state = self.lock();
@@ -262,8 +272,8 @@ impl Shared {
 }
 
 impl State {
-    fn begin_connection(&mut self) {
-        self.outbox.begin_connection();
+    fn begin_connection(&mut self, at_once: usize) {
+        self.outbox.begin_connection(at_once);
         self.connected = true;
     }
 
@@ -291,13 +301,22 @@ pub(crate) struct Publisher {
     shared: Arc<Shared>,
     base: String,
     thread: JoinHandle<()>,
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl Publisher {
     /// Starts the publishing thread, which connects and keeps connecting. `info` is the payload of `<base>/info`.
     pub(crate) fn start(settings: Settings, info: Vec<u8>, progress: Arc<Progress>) -> std::io::Result<Self> {
         let base = settings.base.clone();
-        let mut outbox = Outbox::new(settings.queue, settings.retry_max);
+        let spool = Spool::new(settings.limits);
+        let mut outbox = Outbox::new(&base, spool, settings.drain_per_second, settings.retry_max);
+        let keeper = settings.spool.clone().filter(|_| settings.limits.size > 0);
+        let keeper = keeper.map(|place| {
+            let mut keeper = Keeper::new(place, settings.limits);
+            // What waits from before goes out first.
+            keep(&mut keeper, &mut |act| act(&mut outbox.spool), false);
+            keeper
+        });
         outbox.retain(
             settings.status_topic(),
             Payload::Bytes(Status::Online.word().into()),
@@ -307,7 +326,7 @@ impl Publisher {
             .enable_all()
             .build()?;
         let desk = Arc::new(Desk::new(settings.ear.clone()));
-        Self::spawn(base, outbox, desk, progress, move |shared| {
+        Self::spawn(base, outbox, keeper, desk, progress, move |shared| {
             runtime.block_on(client::publish_loop(settings, shared));
         })
     }
@@ -316,10 +335,12 @@ impl Publisher {
     fn spawn(
         base: String,
         outbox: Outbox,
+        keeper: Option<Keeper>,
         desk: Arc<Desk>,
         progress: Arc<Progress>,
         publish: impl FnOnce(&Shared) + Send + 'static,
     ) -> std::io::Result<Self> {
+        let (wake, woken) = sync_channel(1);
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 outbox,
@@ -329,11 +350,21 @@ impl Publisher {
                 farewell: None,
                 change: None,
                 discovery: None,
+                certificates: Vec::new(),
+                ended: false,
             }),
             changed: Notify::new(),
             desk,
+            keeper: keeper.as_ref().map(|_| wake),
             progress,
         });
+        let theirs = Arc::clone(&shared);
+        let keeper = keeper.map(|keeper| {
+            std::thread::Builder::new()
+                .name("spool".to_owned())
+                .spawn(move || keeper_loop(keeper, &theirs, &woken))
+        });
+        let keeper = keeper.transpose()?;
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("publish".to_owned())
@@ -341,17 +372,35 @@ impl Publisher {
                 let _ended = EndsTheRun(&theirs.progress);
                 publish(&theirs);
             })?;
-        Ok(Self { shared, base, thread })
+        Ok(Self {
+            shared,
+            base,
+            thread,
+            keeper,
+        })
     }
 
-    /// Queues a window report that has just been dated. Returns at once; if the queue is full, the oldest window goes.
+    /// Queues a window report that has just been dated. It is in the spool when this returns; if that is full, the oldest
+    /// window goes.
     pub(crate) fn window(&self, camera: &str, report: WindowReport) {
-        let topic = format!("{}/{camera}/window", self.base);
-        self.shared
-            .lock()
-            .outbox
-            .window(topic, Payload::dated(Dated::Report(report)));
+        let now = Clocks::now();
+        let report = match serde_json::to_vec(&report) {
+            Ok(report) => report,
+            Err(error) => return log::error!("A window cannot be written as JSON: {error}"),
+        };
+        let window = Window {
+            topic: format!("{}/{camera}{WINDOW}", self.base),
+            report,
+            given: now,
+        };
+        let mut state = self.shared.lock();
+        state.outbox.window(window, &now);
+        let is_due = state.outbox.spool.needs_the_keeper();
+        drop(state);
         self.shared.changed.notify_one();
+        if is_due {
+            self.shared.wake_keeper();
+        }
     }
 
     /// Publishes the last report with numbers, which has just been dated, retained, for whoever subscribes later.
@@ -417,7 +466,7 @@ impl Publisher {
     pub(crate) fn change(&self, settings: Settings) {
         self.shared.desk.listen(settings.ear.clone());
         let mut state = self.shared.lock();
-        state.outbox.resize(settings.queue, settings.retry_max);
+        state.outbox.wait_up_to(settings.retry_max);
         state.change = Some(settings);
         drop(state);
         self.shared.changed.notify_one();
@@ -432,9 +481,17 @@ impl Publisher {
             waiting: summary.undelivered,
             dropped: summary.dropped,
             refused: summary.refused,
+            damaged: summary.damaged,
+            on_disk: summary.kept,
+            oldest: state.outbox.spool.oldest(&Clocks::now()),
             refuses: state.outbox.windows_are_refused(),
             acknowledged: summary.acknowledged,
         }
+    }
+
+    /// When the certificates end that the last encrypted connection to the broker rested on.
+    pub(crate) fn certificates(&self) -> Vec<Expiry> {
+        self.shared.lock().certificates.clone()
     }
 
     /// Publishes a camera's state, which has just been dated, retained, now and after every reconnection.
@@ -459,6 +516,18 @@ impl Publisher {
         }
         self.shared.changed.notify_one();
         let ended = self.thread.join();
+        if let Some(keeper) = self.keeper {
+            // What waits is in memory that outlives this process already; a card that hangs shall not hold up the end.
+            let until = Instant::now() + LAST_WRITE;
+            self.shared.lock().ended = true;
+            self.shared.wake_keeper();
+            while !keeper.is_finished() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if keeper.is_finished() && keeper.join().is_err() {
+                return Err(Died);
+            }
+        }
         let summary = self.shared.lock().outbox.summary();
         ended.map(|()| summary).map_err(|_| Died)
     }
@@ -475,3 +544,5 @@ impl Drop for EndsTheRun<'_> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::refusal::{Treatment, treatment};
-use super::spool::Spool;
+use super::refusal::{NOT_AUTHORISED, Treatment, treatment};
+use super::spool::{Settled, Spool, Window};
 use super::{Kind, Message, Payload, Summary};
+use crate::clock::Clocks;
 
 /// The first wait of a topic that is refused.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -15,6 +16,10 @@ const TRIES: u32 = 10;
 const REST: Duration = Duration::from_secs(600);
 /// So many answers to commands wait at most; there are never more commands at once.
 const MOST_ANSWERS: usize = 8;
+/// How many windows are on their way at once, at most.
+pub(super) const MOST_IN_FLIGHT: usize = 16;
+/// How many windows that waited go out in a second: a day in two minutes, without flooding whoever reads them.
+pub(crate) const DRAIN_PER_SECOND: f64 = 50.0;
 
 /// Everything that is to be published.
 #[derive(Debug)]
@@ -25,7 +30,11 @@ pub(super) struct Outbox {
     passing: Option<Message>,
     /// Answers to commands, oldest first.
     answers: VecDeque<Message>,
-    spool: Spool,
+    pub(super) spool: Spool,
+    /// How windows go out.
+    drain: Drain,
+    /// What topics of this device begin with: windows on others were made under a name of before.
+    base: String,
     /// Topics that the broker refuses for now.
     pauses: BTreeMap<String, Pause>,
     /// Topics and codes of refusals that were logged.
@@ -43,6 +52,40 @@ struct Retained {
     done: bool,
 }
 
+/// How windows go out: one until the broker has taken it, then twice as many each time, up to what it allows; and not faster
+/// than a rate.
+#[derive(Debug)]
+struct Drain {
+    /// Least time between two windows.
+    spacing: Duration,
+    /// When the next one may go.
+    next: Option<Instant>,
+    /// How many may be on their way now, and at most.
+    now: usize,
+    most: usize,
+    /// So many go one by one, since the broker ended the connection over one of them.
+    careful: usize,
+}
+
+impl Drain {
+    fn begin(&mut self, most: usize) {
+        (self.now, self.most) = (1, most.clamp(1, MOST_IN_FLIGHT));
+    }
+
+    /// A window is settled, and whether the broker took it.
+    fn settled(&mut self, taken: bool) {
+        self.careful = self.careful.saturating_sub(1);
+        self.now = match taken && self.careful == 0 {
+            true => (self.now * 2).min(self.most),
+            false => 1,
+        };
+    }
+
+    fn sent(&mut self, now: Instant) {
+        self.next = Some(self.next.map_or(now, |next| next.max(now)) + self.spacing);
+    }
+}
+
 #[derive(Debug)]
 struct Pause {
     until: Instant,
@@ -58,12 +101,21 @@ pub(super) struct Refused {
 }
 
 impl Outbox {
-    pub(super) fn new(most_windows: usize, longest_wait: Duration) -> Self {
+    /// For topics that begin with `base`; `per_second` windows that waited go out in a second.
+    pub(super) fn new(base: &str, spool: Spool, per_second: f64, longest_wait: Duration) -> Self {
         Self {
             retained: BTreeMap::new(),
             passing: None,
             answers: VecDeque::new(),
-            spool: Spool::new(most_windows),
+            spool,
+            drain: Drain {
+                spacing: Duration::from_secs_f64(1.0 / per_second),
+                next: None,
+                now: 1,
+                most: 1,
+                careful: 0,
+            },
+            base: format!("{base}/"),
             pauses: BTreeMap::new(),
             told: BTreeSet::new(),
             longest_wait,
@@ -82,9 +134,8 @@ impl Outbox {
         self.retained.insert(topic, message);
     }
 
-    pub(super) fn window(&mut self, topic: String, payload: Payload) {
-        let message = self.message(topic, payload, Kind::Window);
-        self.spool.push(message);
+    pub(super) fn window(&mut self, window: Window, now: &Clocks) {
+        self.spool.push(window, now);
     }
 
     pub(super) fn pass(&mut self, topic: String, payload: Payload) {
@@ -100,6 +151,11 @@ impl Outbox {
         }
     }
 
+    /// From now on with another longest wait.
+    pub(super) fn wait_up_to(&mut self, longest_wait: Duration) {
+        self.longest_wait = longest_wait;
+    }
+
     /// A retained message goes out once more on this connection.
     pub(super) fn send_again(&mut self, topic: &str) {
         if let Some(retained) = self.retained.get_mut(topic) {
@@ -112,14 +168,10 @@ impl Outbox {
         self.retained.remove(topic);
     }
 
-    /// From now on for up to so many windows, and with another longest wait.
-    pub(super) fn resize(&mut self, most_windows: usize, longest_wait: Duration) {
-        self.spool.resize(most_windows);
-        self.longest_wait = longest_wait;
-    }
-
-    /// A new connection: retained messages go out again, since the broker may have lost them.
-    pub(super) fn begin_connection(&mut self) {
+    /// A new connection, on which the broker takes so many messages at once: retained ones go out again, since it may have
+    /// lost them.
+    pub(super) fn begin_connection(&mut self, at_once: usize) {
+        self.drain.begin(at_once);
         self.retained
             .values_mut()
             .for_each(|message| message.done = false);
@@ -133,22 +185,37 @@ impl Outbox {
             .for_each(|message| message.done = false);
     }
 
-    /// The connection is gone: health is worth nothing later, and a window on its way is still the oldest.
+    /// The connection is gone: health is worth nothing later, and windows on their way still wait.
     pub(super) fn end_connection(&mut self) {
         self.passing = None;
-        self.spool.put_back();
+        self.spool.put_all_back();
+    }
+
+    /// From now on one window after the other goes out.
+    pub(super) fn go_slowly(&mut self) {
+        self.drain.begin(1);
+    }
+
+    /// The broker ended the connection over one of so many windows: they go one by one, until it is known which.
+    pub(super) fn be_careful(&mut self, windows: usize) {
+        self.drain.careful = windows;
     }
 
     /// What to send next: retained messages first, so that a subscriber knows whose windows it reads; health before
     /// windows, so that it is fresh even when many wait. A topic that is refused comes after all others, since the broker
     /// may end the connection over it, and when its wait is over.
-    pub(super) fn next(&mut self, now: Instant) -> Option<Message> {
-        self.first(|pause| pause.is_none())
-            .or_else(|| self.first(|pause| pause.is_some_and(|pause| pause.until <= now)))
+    pub(super) fn next(&mut self, now: Instant, clocks: &Clocks) -> Option<Message> {
+        self.first(now, clocks, |pause| pause.is_none())
+            .or_else(|| self.first(now, clocks, |pause| pause.is_some_and(|pause| pause.until <= now)))
     }
 
     /// The first message on a topic of which the pause, if any, is as wanted.
-    fn first(&mut self, wanted: impl Fn(Option<&Pause>) -> bool) -> Option<Message> {
+    fn first(
+        &mut self,
+        now: Instant,
+        clocks: &Clocks,
+        wanted: impl Fn(Option<&Pause>) -> bool,
+    ) -> Option<Message> {
         let wanted = |topic: &String| wanted(self.pauses.get(topic));
         let mut retained = self.retained.iter();
         if let Some((topic, message)) = retained.find(|(topic, message)| !message.done && wanted(topic)) {
@@ -165,24 +232,49 @@ impl Outbox {
         if let Some(message) = self.passing.as_ref().filter(|message| wanted(&message.topic)) {
             return Some(message.clone());
         }
-        match wanted(&self.spool.first()?.topic) {
-            true => self.spool.take(),
-            false => None,
+        if self.drain.next.is_some_and(|next| next > now) || self.spool.in_flight() >= self.drain.now {
+            return None;
         }
+        let (_, window) = self.spool.first(clocks)?;
+        if !wanted(&window.topic) {
+            return None;
+        }
+        let (version, window) = self.spool.take()?;
+        self.drain.sent(now);
+        Some(Message {
+            topic: window.topic.clone(),
+            payload: Payload::Window(window),
+            kind: Kind::Window,
+            version,
+        })
+    }
+
+    /// How long the next window waits for its turn.
+    pub(super) fn rests(&self, now: Instant) -> Option<Duration> {
+        let next = self.drain.next.filter(|_| !self.spool.is_empty())?;
+        Some(next.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    }
+
+    /// Whether nothing more can go out for now but by its turn.
+    pub(super) fn is_done(&self, now: Instant) -> bool {
+        self.rests(now).is_none() && self.spool.in_flight() == 0
     }
 
     /// A window is too old to go out.
-    pub(super) fn expired(&mut self, message: &Message) {
+    pub(super) fn expired(&mut self, message: &Message, clocks: &Clocks) {
         match message.kind {
-            Kind::Window => self.spool.expire(),
+            Kind::Window => self.spool.settle(message.version, Settled::Expired, clocks),
             Kind::Retained | Kind::Passing | Kind::Answer => self.done(message),
         }
     }
 
     /// The broker has taken a message. Whether its topic was refused before.
-    pub(super) fn taken(&mut self, message: &Message) -> bool {
+    pub(super) fn taken(&mut self, message: &Message, clocks: &Clocks) -> bool {
         match message.kind {
-            Kind::Window => self.spool.acknowledge(),
+            Kind::Window => {
+                self.drain.settled(true);
+                self.spool.settle(message.version, Settled::Acknowledged, clocks);
+            }
             Kind::Retained | Kind::Passing | Kind::Answer => self.done(message),
         }
         let was_refused = self.pauses.remove(&message.topic).is_some();
@@ -193,18 +285,48 @@ impl Outbox {
     }
 
     /// The broker has refused a message; whether it `ended` the connection over it.
-    pub(super) fn refused(&mut self, message: &Message, code: u8, ended: bool, now: Instant) -> Refused {
+    pub(super) fn refused(
+        &mut self,
+        message: &Message,
+        code: u8,
+        ended: bool,
+        now: Instant,
+        clocks: &Clocks,
+    ) -> Refused {
+        let treatment = treatment(code).unwrap_or(Treatment::Retry);
+        let is_window = message.kind == Kind::Window;
+        if is_window && treatment != Treatment::SetAside && !self.spool.is_oldest(message.version) {
+            // Of several that are refused at once, the oldest decides.
+            self.spool.put_back(message.version);
+            return Refused {
+                treatment,
+                news: false,
+            };
+        }
         let tries = self.pauses.get(&message.topic).map_or(0, |pause| pause.tries) + 1;
-        let treatment = match treatment(code).unwrap_or(Treatment::Retry) {
+        let treatment = match treatment {
             Treatment::Retry if tries >= TRIES => Treatment::SetAside,
+            // Nobody would ever allow it, and the windows of now would wait behind it.
+            Treatment::Wait
+                if is_window && code == NOT_AUTHORISED && !message.topic.starts_with(&self.base) =>
+            {
+                Treatment::SetAside
+            }
             treatment => treatment,
         };
         match (treatment, message.kind) {
-            (Treatment::SetAside, Kind::Window) => self.spool.set_aside(),
+            (Treatment::SetAside, Kind::Window) => {
+                self.drain.settled(false);
+                self.spool.settle(message.version, Settled::Refused(code), clocks);
+            }
             (Treatment::SetAside, Kind::Retained | Kind::Passing) => self.done(message),
             // Whoever asked has gone by the time that the broker takes it.
             (_, Kind::Answer) => self.done(message),
-            (Treatment::Wait | Treatment::Retry, _) => self.spool.put_back(),
+            (Treatment::Wait | Treatment::Retry, Kind::Window) => {
+                self.drain.begin(self.drain.most);
+                self.spool.put_back(message.version);
+            }
+            (Treatment::Wait | Treatment::Retry, Kind::Retained | Kind::Passing) => {}
         }
         // The next window may well be taken; but not at the price of the connection each time.
         if treatment == Treatment::SetAside && message.kind == Kind::Window && !ended {
@@ -228,9 +350,7 @@ impl Outbox {
 
     /// Whether the broker refuses the windows for now.
     pub(super) fn windows_are_refused(&self) -> bool {
-        self.spool
-            .first()
-            .is_some_and(|window| self.pauses.contains_key(&window.topic))
+        self.pauses.keys().any(|topic| topic.ends_with(super::WINDOW)) && !self.spool.is_empty()
     }
 
     pub(super) fn summary(&self) -> Summary {
@@ -265,141 +385,5 @@ impl Outbox {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::refusal::{CLOSES, NOT_AUTHORISED, QUOTA, TOO_LARGE, TOPIC_INVALID};
-    use super::*;
-
-    const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-    fn bytes(number: u8) -> Payload {
-        Payload::Bytes(vec![number])
-    }
-
-    /// With a retained info and two windows.
-    fn outbox() -> Outbox {
-        let mut outbox = Outbox::new(10, LONGEST_WAIT);
-        outbox.retain("info".to_owned(), bytes(0));
-        outbox.window("window".to_owned(), bytes(1));
-        outbox.window("window".to_owned(), bytes(2));
-        outbox
-    }
-
-    fn next(outbox: &mut Outbox, now: Instant) -> Message {
-        outbox.next(now).expect("there is something to send")
-    }
-
-    #[test]
-    fn a_refused_info_does_not_keep_windows_from_going_out() {
-        for code in [
-            NOT_AUTHORISED,
-            QUOTA,
-            TOPIC_INVALID,
-            TOO_LARGE,
-            CLOSES,
-            0x80,
-            0x83,
-        ] {
-            let now = Instant::now();
-            let mut outbox = outbox();
-            let info = next(&mut outbox, now);
-            assert_eq!(info.kind, Kind::Retained);
-            outbox.refused(&info, code, code == CLOSES, now);
-            // Even if so much time is lost over it that its wait is over.
-            outbox.end_connection();
-            outbox.begin_connection();
-            let window = next(&mut outbox, now + REST);
-            assert_eq!(window.kind, Kind::Window, "0x{code:x}");
-        }
-    }
-
-    #[test]
-    fn windows_that_are_not_authorised_wait_and_go_out_in_order_when_they_are() {
-        let now = Instant::now();
-        let mut outbox = outbox();
-        let info = next(&mut outbox, now);
-        assert!(!outbox.taken(&info));
-        let window = next(&mut outbox, now);
-        let news = |news| Refused {
-            treatment: Treatment::Wait,
-            news,
-        };
-        assert_eq!(outbox.refused(&window, NOT_AUTHORISED, false, now), news(true));
-        assert!(outbox.windows_are_refused());
-        assert!(outbox.next(now).is_none(), "not before the wait is over");
-        let later = now + FIRST_WAIT;
-        let again = next(&mut outbox, later);
-        assert_eq!(again.version, window.version);
-        assert_eq!(
-            outbox.refused(&again, NOT_AUTHORISED, false, later),
-            news(false),
-            "told once"
-        );
-        assert!(outbox.next(later + FIRST_WAIT).is_none(), "the wait grows");
-        let later = later + LONGEST_WAIT;
-        let again = next(&mut outbox, later);
-        assert!(outbox.taken(&again), "it is news that it is taken");
-        let second = next(&mut outbox, later);
-        assert!(second.version > window.version && !outbox.taken(&second));
-        assert_eq!(outbox.summary().acknowledged, 2);
-        assert_eq!(outbox.summary().refused, 0);
-    }
-
-    #[test]
-    fn a_window_that_can_never_be_taken_is_set_aside_and_counted() {
-        let now = Instant::now();
-        for (code, tries) in [(TOO_LARGE, 1), (TOPIC_INVALID, 1), (CLOSES, 1), (0x80, TRIES)] {
-            let mut outbox = Outbox::new(10, LONGEST_WAIT);
-            outbox.window("window".to_owned(), bytes(1));
-            outbox.window("window".to_owned(), bytes(2));
-            let first = next(&mut outbox, now).version;
-            for round in 0..tries {
-                let now = now + LONGEST_WAIT * round;
-                let window = next(&mut outbox, now);
-                assert_eq!(window.version, first);
-                outbox.refused(&window, code, code == CLOSES, now);
-            }
-            assert_eq!(outbox.summary().refused, 1, "0x{code:x}");
-            assert_eq!(outbox.next(now).is_none(), code == CLOSES, "0x{code:x}");
-            outbox.end_connection();
-            let second = next(&mut outbox, now + LONGEST_WAIT);
-            assert!(second.version > first, "0x{code:x}");
-        }
-    }
-
-    #[test]
-    fn what_is_retained_goes_out_once_per_connection_and_when_it_changes() {
-        let now = Instant::now();
-        let mut outbox = Outbox::new(10, LONGEST_WAIT);
-        outbox.retain("info".to_owned(), bytes(0));
-        let first = next(&mut outbox, now);
-        outbox.retain("info".to_owned(), bytes(1));
-        outbox.taken(&first);
-        let second = next(&mut outbox, now);
-        assert!(
-            second.version > first.version,
-            "it changed while it was on its way"
-        );
-        outbox.taken(&second);
-        assert!(outbox.next(now).is_none());
-        outbox.begin_connection();
-        let third = next(&mut outbox, now);
-        // What makes the broker close the connection is not tried on the next one, but again some time.
-        outbox.refused(&third, CLOSES, true, now);
-        outbox.begin_connection();
-        assert!(outbox.next(now + LONGEST_WAIT).is_none());
-        assert!(
-            outbox.next(now + REST).is_some(),
-            "the broker's rules may have been mended"
-        );
-    }
-
-    #[test]
-    fn health_is_dropped_with_the_connection() {
-        let now = Instant::now();
-        let mut outbox = Outbox::new(10, LONGEST_WAIT);
-        outbox.pass("health".to_owned(), bytes(0));
-        assert_eq!(next(&mut outbox, now).kind, Kind::Passing);
-        outbox.end_connection();
-        assert!(outbox.next(now).is_none());
-    }
-}
+#[path = "outbox_tests.rs"]
+mod tests;

@@ -68,6 +68,8 @@ pub(super) struct Limits {
     pub(super) acknowledges: bool,
     /// Whether it keeps retained messages.
     pub(super) retains: bool,
+    /// How many messages it takes before it has acknowledged the first.
+    pub(super) at_once: u16,
     /// The keep-alive that it wants in place of ours, in seconds.
     pub(super) keep_alive: Option<u16>,
     /// The client id that it gave us in place of ours.
@@ -81,6 +83,7 @@ impl Default for Limits {
             longest: None,
             acknowledges: true,
             retains: true,
+            at_once: u16::MAX,
             keep_alive: None,
             client_id: None,
         }
@@ -299,6 +302,9 @@ pub(super) fn read(protocol: Protocol, inbox: &mut BytesMut) -> Result<Option<Re
 fn read5(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {
     use mqtt5::mqttbytes::Error;
     use v5::Packet;
+    if let Some(0x40 | 0xe0) = inbox.first() {
+        return read_code(inbox);
+    }
     let code = connack_code(inbox);
     let packet = match Packet::read(inbox, Some(LONGEST)) {
         Ok(packet) => packet,
@@ -313,6 +319,7 @@ fn read5(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {
                     longest: properties.and_then(|p| p.max_packet_size),
                     acknowledges: properties.and_then(|p| p.max_qos) != Some(0),
                     retains: properties.and_then(|p| p.retain_available) != Some(0),
+                    at_once: properties.and_then(|p| p.receive_max).unwrap_or(u16::MAX),
                     keep_alive: properties.and_then(|p| p.server_keep_alive),
                     client_id: properties
                         .and_then(|p| p.assigned_client_identifier.as_deref().map(printable)),
@@ -324,16 +331,6 @@ fn read5(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {
                 }),
             }
         }
-        Packet::PubAck(ack) => Reply::Acknowledged {
-            id: ack.pkid,
-            notice: Notice {
-                code: ack.reason as u8,
-                words: ack
-                    .properties
-                    .and_then(|p| p.reason_string.as_deref().map(printable)),
-                server: None,
-            },
-        },
         Packet::Publish(message) => incoming(&message.topic, &message.payload, message.retain, message.pkid),
         Packet::SubAck(ack) => Reply::Listening {
             id: ack.pkid,
@@ -348,19 +345,79 @@ fn read5(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {
                 .collect(),
         },
         Packet::PingResp => Reply::Pong,
-        Packet::Disconnect(goodbye) => Reply::Goodbye(Notice {
-            code: goodbye.reason_code as u8,
-            words: goodbye
-                .properties
-                .as_ref()
-                .and_then(|p| p.reason_string.as_deref().map(printable)),
-            server: goodbye
-                .properties
-                .as_ref()
-                .and_then(|p| p.server_reference.as_deref().map(printable)),
-        }),
         _ => Reply::Other,
     }))
+}
+
+/// An acknowledgement or a goodbye of MQTT 5. The library ends the connection over a code that it does not know, and waits for more
+/// of one without properties; but what a broker says of a message is about that message alone.
+fn read_code(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {
+    let Some((length, start)) = number(&inbox[1..]) else {
+        return match inbox.len() {
+            0..5 => Ok(None),
+            _ => Err("the length of a packet has no end".to_owned()),
+        };
+    };
+    let end = 1 + start + length;
+    if length > LONGEST as usize {
+        return Err(format!("an answer of {length} bytes"));
+    }
+    if inbox.len() < end {
+        return Ok(None);
+    }
+    let packet = inbox.split_to(end);
+    let body = &packet[1 + start..];
+    match (packet[0], body) {
+        (0xe0, code) => Ok(Some(Reply::Goodbye(notice(code)))),
+        (_, [high, low, code @ ..]) => Ok(Some(Reply::Acknowledged {
+            id: u16::from_be_bytes([*high, *low]),
+            notice: notice(code),
+        })),
+        _ => Err("an acknowledgement of nothing".to_owned()),
+    }
+}
+
+/// A number of up to four bytes, and how many it has; `None` if it is not whole.
+fn number(bytes: &[u8]) -> Option<(usize, usize)> {
+    let last = bytes.iter().take(4).position(|byte| byte & 0x80 == 0)?;
+    let digits = bytes[..=last].iter().rev();
+    let value = digits.fold(0, |value, byte| value << 7 | usize::from(byte & 0x7f));
+    Some((value, last + 1))
+}
+
+/// A code with what is said beside it. Where there is none, all is well.
+fn notice(bytes: &[u8]) -> Notice {
+    let Some((code, rest)) = bytes.split_first() else {
+        return Notice::default();
+    };
+    let mut notice = Notice::of(*code);
+    let mut properties = number(rest).map_or(&[][..], |(_, count)| &rest[count..]);
+    while let Some((kind, more)) = properties.split_first() {
+        let after = match kind {
+            0x11 => more.get(4..),
+            0x1c => text(more).map(|(text, after)| {
+                notice.server = Some(text);
+                after
+            }),
+            0x1f => text(more).map(|(text, after)| {
+                notice.words = Some(text);
+                after
+            }),
+            0x26 => text(more).and_then(|(_, after)| Some(text(after)?.1)),
+            _ => None,
+        };
+        // What is not known has a length that is not known.
+        let Some(after) = after else { break };
+        properties = after;
+    }
+    notice
+}
+
+/// A text with its length before it, and what follows.
+fn text(bytes: &[u8]) -> Option<(String, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<2>()?;
+    let (text, after) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
+    Some((printable(&String::from_utf8_lossy(text)), after))
 }
 
 fn read311(inbox: &mut BytesMut) -> Result<Option<Reply>, String> {

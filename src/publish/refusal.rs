@@ -5,7 +5,6 @@ use super::{Kind, Message, Settings};
 
 /// MQTT 5's reason codes, as far as something is done about them.
 pub(super) const SUCCESS: u8 = 0x00;
-pub(super) const NO_SUBSCRIBERS: u8 = 0x10;
 pub(super) const OTHER_VERSION: u8 = 0x84;
 pub(super) const BAD_CLIENT_ID: u8 = 0x85;
 pub(super) const BAD_PASSWORD: u8 = 0x86;
@@ -63,8 +62,28 @@ pub(super) fn is_about_the_message(code: u8) -> bool {
     )
 }
 
+/// What a broker that ends a connection says about itself, the network or other clients. It is the same whatever is on its way.
+pub(super) fn is_about_something_else(code: u8) -> bool {
+    const MOST_TIME: u8 = 0xa0;
+    matches!(
+        code,
+        UNAVAILABLE
+            | BUSY
+            | BANNED
+            | SHUTTING_DOWN
+            | KEEP_ALIVE
+            | TAKEN_OVER
+            | RATE_TOO_HIGH
+            | ADMINISTRATIVE
+            | ANOTHER_SERVER
+            | MOVED
+            | CONNECTION_RATE
+            | MOST_TIME
+    )
+}
+
 /// Why, in a word or two.
-pub(super) fn name(code: u8) -> String {
+pub(crate) fn name(code: u8) -> String {
     let name = match code {
         0x80 => "no reason given",
         0x83 => "a reason of its own",
@@ -101,17 +120,23 @@ pub(super) fn sentence(
         (Treatment::SetAside, Kind::Window) => "It is set aside and counted as refused; the rest goes on.",
         (Treatment::SetAside, _) => "It is set aside; the rest goes on.",
     };
-    let base = &settings.base;
-    let user = settings
-        .username
-        .as_ref()
-        .map_or_else(|| "anonymous clients".to_owned(), |name| format!("user `{name}`"));
     let remedy = match notice.code {
-        NOT_AUTHORISED if !topic.starts_with(base) => {
+        NOT_AUTHORISED if !topic.starts_with(&settings.base) => {
+            let user = user(settings);
             format!(
                 " Let {user} write to it in the broker's access rules, or set [mqtt] homeassistant = false."
             )
         }
+        code => remedy(code, settings),
+    };
+    format!("The MQTT broker does not take `{topic}` ({why}{words}). {fate}{remedy}")
+}
+
+/// What to do about a refusal, as a sentence with a blank before it.
+pub(super) fn remedy(code: u8, settings: &Settings) -> String {
+    let base = &settings.base;
+    let user = user(settings);
+    match code {
         NOT_AUTHORISED => format!(" Let {user} write to `{base}/#` in the broker's access rules."),
         QUOTA => " Free or raise the broker's quota.".to_owned(),
         TOPIC_INVALID => " Change [mqtt] base or [deployment] site to what the broker allows.".to_owned(),
@@ -121,6 +146,14 @@ pub(super) fn sentence(
             " Look into the broker's log: a limit for the size of messages, or an access rule.".to_owned()
         }
         _ => " The broker's log may say more.".to_owned(),
-    };
-    format!("The MQTT broker does not take `{topic}` ({why}{words}). {fate}{remedy}")
+    }
+}
+
+/// Whom the broker lets in, for people.
+pub(super) fn user(settings: &Settings) -> String {
+    let named = |name: &String| format!("user `{name}`");
+    settings
+        .username
+        .as_ref()
+        .map_or_else(|| "anonymous clients".to_owned(), named)
 }

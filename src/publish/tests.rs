@@ -12,13 +12,21 @@ use affect_core::report::{
 use super::*;
 use fake_broker::{ACCEPTED, Answer, FakeBroker, Published, Told, Will};
 
+#[path = "day_tests.rs"]
+mod day_tests;
 #[path = "../../tests/common/fake_broker.rs"]
 mod fake_broker;
+#[path = "../../tests/common/network.rs"]
+#[allow(dead_code)] // the tests of the whole daemon use the rest
+mod network;
 
-fn settings(port: u16) -> Settings {
+pub(super) fn settings(port: u16) -> Settings {
     Settings {
         host: "127.0.0.1".to_owned(),
         port,
+        by_url: false,
+        websocket: None,
+        tls: None,
         username: Some("door".to_owned()),
         password: Some(Secret::new("hunter2")),
         password_file: Some("/etc/affectd/secret".into()),
@@ -26,9 +34,13 @@ fn settings(port: u16) -> Settings {
         protocol: Protocol::V5,
         keep_alive: Duration::from_secs(30),
         base: "affectd/test/unit".to_owned(),
-        queue: 10,
         retry_max: Duration::from_secs(1),
-        message_expiry: Duration::from_secs(3600),
+        limits: Limits {
+            age: Duration::from_secs(3600),
+            size: 1 << 20,
+        },
+        spool: None,
+        drain_per_second: f64::INFINITY,
         ear: Ear::default(),
     }
 }
@@ -50,6 +62,7 @@ fn report(seq: u64) -> WindowReport {
         start: "1970-01-01T00:59:45.000Z".to_owned(),
         end: "1970-01-01T01:00:00.000Z".to_owned(),
         clock_synced: false,
+        uptime_seconds: 15.0,
         aligned: false,
         partial: false,
         source: SourceWord::Recording,
@@ -115,7 +128,9 @@ fn summary(acknowledged: u64, refused: u64, undelivered: u64) -> Summary {
         acknowledged,
         dropped: 0,
         refused,
+        damaged: 0,
         undelivered,
+        kept: false,
     }
 }
 
@@ -197,6 +212,47 @@ fn a_message_over_which_the_connection_is_ended_does_not_end_it_for_ever() {
         // Only a connection that is closed without a word does not say which message it is about.
         assert_eq!(infos, if answer == Answer::Close { 3 } else { 1 }, "{answer:?}");
         assert_eq!(stop(publisher).acknowledged, 1, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_code_that_is_in_no_list_is_about_one_message_and_not_about_the_rest() {
+    for code in [0x92, 0xa0, 0xc1] {
+        let broker = FakeBroker::start(accepted, move |message| match message.topic.ends_with("/info") {
+            true => Answer::Acknowledge(code),
+            false => Answer::Acknowledge(0),
+        });
+        let publisher = start(settings(broker.port));
+        window(&publisher, 0);
+        broker.wait_for("the window", |broker| numbers(broker) == [0]);
+        assert_eq!(stop(publisher), summary(1, 0, 0), "0x{code:x}");
+        let connects = broker.told().into_iter();
+        let connects = connects.filter(|(_, told)| matches!(told, Told::Connect { .. }));
+        assert_eq!(connects.count(), 1, "0x{code:x}");
+    }
+}
+
+#[test]
+fn a_window_is_not_to_blame_for_a_broker_that_ends_connections_for_other_reasons() {
+    // Busy, shutting down, taken over, ended by hand, and moved: more often than a message may be to blame.
+    let brokers: Vec<_> = [0x89, 0x8b, 0x8e, 0x98, 0x9d]
+        .into_iter()
+        .map(|code| {
+            let tries = std::sync::atomic::AtomicUsize::new(0);
+            let broker = FakeBroker::start(accepted, move |message| {
+                match is_window(message) && tries.fetch_add(1, Ordering::Relaxed) < 4 {
+                    true => Answer::Goodbye(code),
+                    false => Answer::Acknowledge(0),
+                }
+            });
+            let publisher = start(settings(broker.port));
+            window(&publisher, 0);
+            (code, broker, publisher)
+        })
+        .collect();
+    for (code, broker, publisher) in brokers {
+        broker.wait_for("the fifth try", |broker| numbers(broker).len() == 5);
+        assert_eq!(stop(publisher), summary(1, 0, 0), "0x{code:x}");
     }
 }
 
@@ -374,10 +430,7 @@ fn a_stop_says_so_even_if_more_windows_wait_than_there_is_time_for() {
         std::thread::sleep(Duration::from_millis(100));
         Answer::Acknowledge(0)
     });
-    let publisher = start(Settings {
-        queue: 100,
-        ..settings(broker.port)
-    });
+    let publisher = start(settings(broker.port));
     (0..100).for_each(|seq| window(&publisher, seq));
     broker.wait_for("a window", |broker| !numbers(broker).is_empty());
     let summary = publisher.stop(Status::Stopped, Duration::from_secs(2)).unwrap();
@@ -397,7 +450,10 @@ fn a_window_that_waited_too_long_is_dropped_and_counted() {
     };
     let broker = FakeBroker::start(late, take);
     let publisher = start(Settings {
-        message_expiry: Duration::from_secs(1),
+        limits: Limits {
+            age: Duration::from_secs(1),
+            size: 0,
+        },
         ..settings(broker.port)
     });
     window(&publisher, 0);
@@ -457,7 +513,7 @@ fn why(answer: &'static [u8], protocol: Protocol) -> String {
         protocol,
         ..settings(broker.port)
     };
-    probe(&settings).expect_err("not let in").to_string()
+    probe(&settings, false).expect_err("not let in").to_string()
 }
 
 #[test]
@@ -490,7 +546,7 @@ fn each_way_of_not_being_let_in_says_what_to_do() {
         ),
         (b"\x20\x03\0\x9d\0", &["does not say which"]),
         (b"\x20\x0e\0\x87\x0b\x1f\0\x08call\n+49", &["it says: call +49"]),
-        (b"\x15\x03\x03\0\x02\x02\x28", &["TLS", "1883"]),
+        (b"\x15\x03\x03\0\x02\x02\x28", &["TLS", "write url = \"mqtts://"]),
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
             &["web server", "WebSocket", "1883"],
@@ -525,13 +581,15 @@ fn without_an_answer_it_is_said_what_may_be_there() {
         .local_addr()
         .unwrap()
         .port();
-    let why = probe(&settings(free)).expect_err("nobody there").to_string();
+    let why = probe(&settings(free), false)
+        .expect_err("nobody there")
+        .to_string();
     assert!(why.contains("nothing listens on 127.0.0.1"), "{why}");
     // It closes at once.
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || listener.incoming().for_each(drop));
-    let why = probe(&settings(port)).expect_err("closed").to_string();
+    let why = probe(&settings(port), false).expect_err("closed").to_string();
     assert!(why.contains("may be for TLS or WebSocket"), "{why}");
     // It closes what is not TLS.
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -545,23 +603,26 @@ fn without_an_answer_it_is_said_what_may_be_there() {
             }
         }
     });
-    let why = probe(&settings(port)).expect_err("closed").to_string();
-    assert!(why.contains("speaks TLS") && why.contains("1883"), "{why}");
+    let why = probe(&settings(port), false).expect_err("closed").to_string();
+    assert!(
+        why.contains("speaks TLS") && why.contains("write url = \"mqtts://127.0.0.1:"),
+        "{why}"
+    );
     // No such name.
     let unknown = Settings {
         host: "no-such-host.invalid".to_owned(),
         ..settings(1)
     };
-    let why = probe(&unknown).expect_err("no such name").to_string();
+    let why = probe(&unknown, false).expect_err("no such name").to_string();
     assert!(why.contains("`no-such-host.invalid`"), "{why}");
 }
 
 #[test]
 fn a_report_that_waited_for_the_clock_goes_out_with_its_date() {
-    let boot = Instant::now();
     let clocks = |wall, after, synced| Clocks {
         wall: SystemTime::UNIX_EPOCH + Duration::from_secs(wall),
-        monotonic: boot + Duration::from_secs(after),
+        uptime: Duration::from_secs(after),
+        boot: 1,
         synced,
     };
     let payload = Payload::Dated(Box::new(Dated::Report(report(7))), clocks(3600, 0, false));
@@ -571,7 +632,14 @@ fn a_report_that_waited_for_the_clock_goes_out_with_its_date() {
         report(7),
         "it is not known yet what time it is"
     );
-    let known = sent(clocks(1_800_000_000, 60, true));
+    let window = Payload::Window(Window {
+        topic: String::new(),
+        report: serde_json::to_vec(&report(7)).unwrap(),
+        given: clocks(3600, 0, false),
+    });
+    let now = clocks(1_800_000_000, 60, true);
+    assert_eq!(window.bytes(&now).unwrap(), payload.bytes(&now).unwrap());
+    let known = sent(now);
     assert_eq!(
         (known.start.as_str(), known.end.as_str()),
         ("2027-01-15T07:58:45.000Z", "2027-01-15T07:59:00.000Z")
@@ -587,7 +655,7 @@ fn a_report_that_waited_for_the_clock_goes_out_with_its_date() {
 
 #[test]
 fn what_the_broker_keeps_with_dates_from_before_the_clock_was_known_goes_out_again() {
-    let mut outbox = Outbox::new(1, Duration::from_secs(1));
+    let mut outbox = empty_outbox();
     let mut clocks = Clocks::now();
     for (topic, synced) in [("early", false), ("late", true)] {
         clocks.synced = synced;
@@ -597,23 +665,28 @@ fn what_the_broker_keeps_with_dates_from_before_the_clock_was_known_goes_out_aga
     outbox.retain("undated".to_owned(), Payload::Bytes(Vec::new()));
     let now = Instant::now();
     for _ in 0..3 {
-        let message = outbox.next(now).unwrap();
-        outbox.taken(&message);
+        let message = outbox.next(now, &clocks).unwrap();
+        outbox.taken(&message, &clocks);
     }
-    assert!(outbox.next(now).is_none());
+    assert!(outbox.next(now, &clocks).is_none());
     outbox.clock_is_known();
-    let message = outbox.next(now).unwrap();
+    let message = outbox.next(now, &clocks).unwrap();
     assert_eq!(message.topic, "early");
-    outbox.taken(&message);
-    assert!(outbox.next(now).is_none());
+    outbox.taken(&message, &clocks);
+    assert!(outbox.next(now, &clocks).is_none());
+}
+
+fn empty_outbox() -> Outbox {
+    let limits = settings(1).limits;
+    Outbox::new("base", Spool::new(limits), f64::INFINITY, Duration::from_secs(1))
 }
 
 fn publisher(publish: impl FnOnce(&Shared) + Send + 'static) -> (Publisher, Arc<Progress>) {
     let progress = Arc::new(Progress::new(Arc::default()));
-    let outbox = Outbox::new(1, Duration::from_secs(1));
     let publisher = Publisher::spawn(
         "base".to_owned(),
-        outbox,
+        empty_outbox(),
+        None,
         Arc::new(Desk::new(Ear::default())),
         Arc::clone(&progress),
         publish,

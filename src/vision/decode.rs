@@ -91,6 +91,17 @@ impl Decoder {
         Ok((self.width, self.height, &self.rgb))
     }
 
+    /// Mean brightness of the last picture, 0..=255, from about a thousand places in it.
+    pub(crate) fn light(&self) -> u8 {
+        let pixels = self.rgb.chunks_exact(3);
+        let step = (pixels.len() / 1000).max(1);
+        let (sum, count) = pixels.step_by(step).fold((0u64, 0u64), |(sum, count), pixel| {
+            let luma = 3 * u64::from(pixel[0]) + 6 * u64::from(pixel[1]) + u64::from(pixel[2]);
+            (sum + luma / 10, count + 1)
+        });
+        u8::try_from(sum / count.max(1)).unwrap_or(u8::MAX)
+    }
+
     fn decode_file(&mut self, bytes: &[u8], name: &str) -> Result<(), DecodeError> {
         if bytes.starts_with(&jpeg::START) {
             self.decode_jpeg(bytes, name)

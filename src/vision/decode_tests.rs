@@ -47,6 +47,23 @@ fn complaint(bytes: Vec<u8>) -> String {
 }
 
 #[test]
+fn the_light_is_that_of_the_whole_picture() {
+    let mut decoder = Decoder::default();
+    let mut light = |rgb: Vec<u8>| {
+        let image = Image::Rgb {
+            width: rgb.len() / 3,
+            height: 1,
+            rgb,
+        };
+        decoder.decode(image).unwrap();
+        decoder.light()
+    };
+    assert_eq!(light(vec![0; 30_000]), 0);
+    assert_eq!(light(vec![255; 3]), 255);
+    assert_eq!(light([vec![0; 15_000], vec![200; 15_000]].concat()), 100);
+}
+
+#[test]
 fn jpeg_and_png_become_rgb() {
     let mut decoder = Decoder::default();
     let (width, height, rgb) = decoder

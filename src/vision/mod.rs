@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use affect_core::detection::Face;
 use affect_core::geometry::{Mask, Rect};
 use affect_core::preprocess::Picture;
 use affect_core::sampling::{Sampling, SamplingSettings};
-use affect_core::tracker::{TrackSettings, Tracker};
+use affect_core::tracker::{Boxes, TrackSettings, Tracker};
 use affect_core::window::{FrameFaces, SeenFace};
 use affect_vision::{Classifier, Detector, EngineError};
 
@@ -15,6 +16,14 @@ mod decode;
 mod png;
 
 pub(crate) use decode::{DecodeError, Decoder};
+
+/// Whether a file says of itself that it is a picture of more than 65,536 pixels.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn is_large(bytes: &[u8]) -> bool {
+    let jpeg = crate::jpeg::Shape::of(bytes).map(|shape| shape.width as u64 * shape.height as u64);
+    let png = png::size(bytes).map(|[width, height]| u64::from(width) * u64::from(height));
+    jpeg.or(png).is_some_and(|pixels| pixels > 1 << 16)
+}
 
 /// Why a frame was lost.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +59,9 @@ pub(crate) struct Vision {
     settings: VisionSettings,
     /// When the tracks are given new names.
     rename_at: Duration,
-    rects: Vec<Rect>,
+    /// The faces of a frame, and the boxes that may be faces.
+    faces: Vec<Rect>,
+    doubtful: Vec<Rect>,
     /// Random numbers of the operating system.
     random: Box<dyn FnMut() -> u64 + Send>,
 }
@@ -69,7 +80,8 @@ impl Vision {
             tracker: Tracker::new(settings.track),
             sampling: Sampling::new(settings.sampling),
             rename_at: settings.rename_every,
-            rects: Vec::new(),
+            faces: Vec::new(),
+            doubtful: Vec::new(),
             settings,
             random,
         }
@@ -84,21 +96,26 @@ impl Vision {
         }
         let (width, height, rgb) = self.decoder.decode(frame.image)?;
         let picture = Picture::new(width, height, rgb).map_err(EngineError::from)?;
+        let size = (width as f32, height as f32);
         let masks = &self.settings.masks;
         let masked = |rect: &Rect| masks.iter().any(|mask| mask.covers(rect, width, height));
-        let visible = |rect: &Rect| rect.clipped(width, height).is_some();
-        let faces = self.detector.detect(&picture)?;
-        self.rects.clear();
-        self.rects.extend(
-            faces
-                .iter()
-                .map(|face| face.rect)
-                .filter(|rect| visible(rect) && !masked(rect)),
-        );
+        let looked_at = |rect: &Rect| rect.clipped(width, height).is_some() && !masked(rect);
+        let rects = |boxes: &[Face], rects: &mut Vec<Rect>| {
+            rects.clear();
+            rects.extend(boxes.iter().map(|face| face.rect).filter(looked_at));
+        };
+        rects(self.detector.detect(&picture)?, &mut self.faces);
+        rects(self.detector.doubtful(), &mut self.doubtful);
 
         self.tracker
-            .watch(|surroundings, face| surroundings.look(&picture, face));
-        let (tracks, present) = self.tracker.update(at, &self.rects, &mut self.random);
+            .watch(|surroundings, face| surroundings.look(at, &picture, face));
+        let boxes = Boxes {
+            at,
+            size,
+            faces: &self.faces,
+            doubtful: &self.doubtful,
+        };
+        let (tracks, present) = self.tracker.update(&boxes, &mut self.random);
         let tracks = &mut tracks[..present];
         let (chosen, skipped) = self.sampling.choose(at, tracks);
         let mut readings = vec![None; present];
@@ -121,10 +138,15 @@ impl Vision {
         });
         Ok(FrameFaces {
             at,
-            size: (width as f32, height as f32),
+            size,
             faces: faces.collect(),
             skipped,
         })
+    }
+
+    /// Mean brightness of the last frame, 0..=255.
+    pub(crate) fn light(&self) -> u8 {
+        self.decoder.light()
     }
 
     /// Its parts, for timing them one by one.

@@ -71,7 +71,7 @@ def lamp_and_button():
         press()
         daemon.comes_to("streaming", 60)
         check(not (state / "paused").exists(), "the pause is still kept")
-        until(lambda: [h for h in daemon.messages("health") if h["frames"]["looked_at"]], 60, "a frame that is looked at")
+        until(lambda: [h for h in daemon.messages("health") if h["frames"]["captured"]], 60, "a frame of the source")
         shown.append(verdict("streaming", lit(look, 5)))
     (board / "live").write_text("0")
     return "the lamp is on: " + ", ".join(shown)

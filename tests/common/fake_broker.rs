@@ -53,6 +53,8 @@ pub struct Published {
     pub qos: u8,
     pub retain: bool,
     pub payload: String,
+    /// Seconds after which nobody needs it (MQTT 5).
+    pub expiry: Option<u32>,
 }
 
 type OnConnect = dyn Fn(usize) -> Vec<u8> + Send + Sync;
@@ -224,16 +226,31 @@ fn read_publish(head: u8, mut rest: &[u8], version: u8) -> Option<(Published, [u
         id = [rest[0], rest[1]];
         rest = &rest[2..];
     }
+    let mut expiry = None;
     if version == 5 {
-        rest = rest.get(1 + usize::from(*rest.first()?)..)?;
+        let length = usize::from(*rest.first()?);
+        expiry = message_expiry(rest.get(1..1 + length)?);
+        rest = rest.get(1 + length..)?;
     }
     let message = Published {
         topic,
         qos,
         retain: head & 1 != 0,
         payload: String::from_utf8_lossy(rest).into_owned(),
+        expiry,
     };
     Some((message, id))
+}
+
+/// The message expiry interval among properties, which may be behind the payload format alone.
+fn message_expiry(mut properties: &[u8]) -> Option<u32> {
+    if let [1, _, rest @ ..] = properties {
+        properties = rest;
+    }
+    match properties {
+        [2, a, b, c, d, ..] => Some(u32::from_be_bytes([*a, *b, *c, *d])),
+        _ => None,
+    }
 }
 
 /// A text with its length before it.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+pub mod certificates;
 pub mod memory;
+pub mod network;
 
 /// How long anything may take before a test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -22,10 +24,20 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The binary under test. Whose machine this is may have swap; what the daemon does about that is seen in `tests/swap.sh`.
+/// The binary under test; `TESTED_BINARY` is another one, such as an optimised build. Whose machine this is may have swap; what the daemon does about that is seen in `tests/swap.sh`.
 pub fn affectd() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_affectd"));
+    let binary = std::env::var_os("TESTED_BINARY");
+    let mut command = Command::new(binary.unwrap_or_else(|| env!("CARGO_BIN_EXE_affectd").into()));
     command.env("AFFECTD__PRIVACY__ALLOW_SWAP", "true");
+    // Without a state directory of its own, a daemon would find what another test left.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let home = format!(
+        "{}/state-{}-{number}",
+        env!("CARGO_TARGET_TMPDIR"),
+        std::process::id()
+    );
+    command.env("XDG_STATE_HOME", home);
     command
 }
 
@@ -40,6 +52,13 @@ pub fn stderr(output: &Output) -> String {
 
 pub fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What a command said to people, its folded lines made whole.
+pub fn said(output: &Output) -> String {
+    format!("{}{}", stdout(output), stderr(output))
+        .replace("\n        ", " ")
+        .replace("\n    ", " ")
 }
 
 /// What a replay gave: exit code, reports, and what was said. Every line on standard output is a report, and nothing else
@@ -152,13 +171,18 @@ impl Process {
     }
 
     pub fn wait(&mut self) -> ExitStatus {
+        self.wait_for(PATIENCE)
+    }
+
+    /// Waits for what may take longer.
+    pub fn wait_for(&mut self, patience: Duration) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
             assert!(
-                began.elapsed() < PATIENCE,
+                began.elapsed() < patience,
                 "the process does not end:\n{}",
                 self.log()
             );
@@ -215,7 +239,8 @@ impl Daemon {
                 .arg("run")
                 .arg("-c")
                 .arg(&path)
-                .env("STATE_DIRECTORY", folder.path()),
+                .env("STATE_DIRECTORY", folder.path())
+                .env("RUNTIME_DIRECTORY", folder.path().join("run")),
         );
         Self {
             process,
@@ -314,6 +339,14 @@ impl Mosquitto {
         self.process = Some(process);
     }
 
+    /// Ends it as a restart of the service does: what it keeps is on the disk.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.signal("-TERM");
+            process.wait();
+        }
+    }
+
     /// Ends it without a goodbye to anybody.
     pub fn kill(&mut self) {
         self.process = None;
@@ -366,6 +399,7 @@ impl Message {
 pub struct Subscriber {
     _process: Process,
     messages: Receiver<Message>,
+    connected: Arc<AtomicBool>,
     seen: Vec<Message>,
 }
 
@@ -382,10 +416,13 @@ impl Subscriber {
         );
         let stdout = process.child.stdout.take().unwrap();
         let (sender, messages) = channel();
+        let connected: Arc<AtomicBool> = Arc::default();
+        let theirs = Arc::clone(&connected);
         thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let value: Value = serde_json::from_str(&line).unwrap();
                 let Some(topic) = value["topic"].as_str() else {
+                    theirs.store(true, Ordering::Relaxed);
                     continue;
                 };
                 assert_eq!(value["problem"], "", "{line}");
@@ -403,8 +440,18 @@ impl Subscriber {
         Self {
             _process: process,
             messages,
+            connected,
             seen: Vec::new(),
         }
+    }
+
+    /// Waits until it is subscribed.
+    pub fn wait_for_connection(&self) {
+        wait_until(
+            "the subscriber",
+            || self.connected.load(Ordering::Relaxed),
+            String::new,
+        );
     }
 
     /// Waits for a message; those before it are kept in `seen`.

@@ -26,6 +26,9 @@ pub(crate) enum Scenario {
     FourFollow,
     Pause,
     Restart,
+    Masked,
+    Stops,
+    PhoneIsShown,
     HoldEnds,
     HoldEndsQuarterChanged,
     HoldEndsHalfChanged,
@@ -37,7 +40,7 @@ pub(crate) enum Scenario {
 
 impl Scenario {
     /// Against which the gate claims to protect, for groups of every size.
-    pub(crate) const CLAIMED: [Self; 14] = [
+    pub(crate) const CLAIMED: [Self; 19] = [
         Self::Stays,
         Self::Leaves,
         Self::Joins,
@@ -52,6 +55,11 @@ impl Scenario {
         Self::FourFollow,
         Self::Pause,
         Self::Restart,
+        Self::Masked,
+        Self::Stops,
+        Self::PhoneIsShown,
+        Self::FriendsPass,
+        Self::UncertainFace,
     ];
 
     /// The scenario in which each rule matters, for how many windows, and how many faces the attacker knows of his own.
@@ -88,6 +96,9 @@ impl Scenario {
             Self::FourFollow => "the victim leaves, and four others a window later",
             Self::Pause => "the victim leaves during a pause",
             Self::Restart => "the victim leaves during a restart",
+            Self::Masked => "a mask is drawn over the victim, and the daemon starts anew with groups of six",
+            Self::Stops => "the victim leaves, and the daemon stops within the window and starts anew",
+            Self::PhoneIsShown => "the attacker shows a video of a face on a phone, and the victim leaves",
             Self::HoldEnds => "the victim leaves, the hold ends, and nobody's mood has changed",
             Self::HoldEndsQuarterChanged => "the same, and a quarter of the moods have changed",
             Self::HoldEndsHalfChanged => "the same, and half of the moods have changed",
@@ -134,6 +145,11 @@ impl Scenario {
             }
             _ => play.scene.add_group(n),
         };
+        match self {
+            Self::OneWalks => {}
+            Self::Joins => play.begin(&group[1..]),
+            _ => play.begin(&group),
+        }
         play.go(self, &group, t, without);
         play.trial.usual = play.scene.people[0].usual;
         play.trial
@@ -182,6 +198,12 @@ impl Play<'_> {
 
     fn all(group: &[usize]) -> Vec<(usize, Presence)> {
         group.iter().map(|person| (*person, WHOLE)).collect()
+    }
+
+    /// The first window of a start, which is held.
+    fn begin(&mut self, group: &[usize]) {
+        self.scene.window(&Self::all(group));
+        self.scene.new_moods();
     }
 
     /// `t` windows of everybody.
@@ -312,10 +334,35 @@ impl Play<'_> {
                 self.stay(true, group, t);
                 match scenario {
                     Scenario::Pause => self.scene.interrupts(),
-                    _ => self.scene.restarts(without),
+                    _ => self.scene.restarts(MIN_GROUP, without),
                 }
                 rest.iter().for_each(|person| self.scene.breaks(*person));
+                self.begin(rest);
                 self.stay(false, rest, t);
+            }
+            Scenario::Masked => {
+                self.stay(true, group, t);
+                self.scene.restarts(MIN_GROUP + 1, without);
+                self.begin(rest);
+                self.stay(false, rest, t);
+            }
+            Scenario::Stops => {
+                self.stay(true, group, t);
+                let mut present = Self::all(rest);
+                present.push((0, Presence::WalksOut(1)));
+                self.scene.frames(0..FRAMES * 2 / 3, &present);
+                self.scene.stops(FRAMES * 2 / 3);
+                self.note(false);
+                self.scene.new_moods();
+                self.scene.restarts(MIN_GROUP, without);
+                self.begin(rest);
+                self.stay(false, rest, t - 1);
+            }
+            Scenario::PhoneIsShown => {
+                self.stay(true, group, t);
+                let phone = strangers(self, 1);
+                self.known.extend(&phone);
+                self.change(false, group, &[0], &phone, t);
             }
             Scenario::HoldEnds | Scenario::HoldEndsQuarterChanged | Scenario::HoldEndsHalfChanged => {
                 let changed = match scenario {
@@ -332,7 +379,7 @@ impl Play<'_> {
                 self.stay(false, rest, 1);
             }
             Scenario::OneWalks => {
-                for _ in 0..t {
+                for window in 0..=t {
                     for piece in 0..6 {
                         self.scene.breaks(0);
                         self.scene.moves(0, 7 * piece);
@@ -340,7 +387,10 @@ impl Play<'_> {
                         self.scene.frames(frames, &[(0, WHOLE)]);
                     }
                     self.scene.close();
-                    self.note(true);
+                    // The first window of a start is held.
+                    if window > 0 {
+                        self.note(true);
+                    }
                 }
             }
             Scenario::Portraits => self.stay(true, group, t),

@@ -148,12 +148,18 @@ impl<'a> Scene<'a> {
 
     /// A window in which these people are there.
     pub(crate) fn window(&mut self, present: &[(usize, Presence)]) {
-        self.frames(0..FRAMES, present);
+        let is_still = present.iter().all(|(_, presence)| *presence == Presence::Whole);
+        // Where nobody comes or goes, every third frame says the same.
+        self.show((0..FRAMES).step_by(if is_still { 3 } else { 1 }), present);
         self.close();
     }
 
     /// Frames of the open window.
     pub(crate) fn frames(&mut self, frames: std::ops::Range<usize>, present: &[(usize, Presence)]) {
+        self.show(frames, present);
+    }
+
+    fn show(&mut self, frames: impl Iterator<Item = usize>, present: &[(usize, Presence)]) {
         for frame in frames {
             let faces = present
                 .iter()
@@ -172,10 +178,15 @@ impl<'a> Scene<'a> {
 
     /// The window's end.
     pub(crate) fn close(&mut self) {
+        self.stops(FRAMES);
+    }
+
+    /// The window ends after so many frames, because the daemon stops.
+    pub(crate) fn stops(&mut self, frames: usize) {
         let span = Span {
             start: self.at,
-            end: self.at + WINDOW,
-            partial: false,
+            end: self.at + WINDOW * frames as u32 / FRAMES as u32,
+            partial: frames < FRAMES,
             aligned: true,
         };
         self.at = span.end;
@@ -188,8 +199,8 @@ impl<'a> Scene<'a> {
     }
 
     /// The daemon starts anew, with the same or another configuration, and knows when it last reported.
-    pub(crate) fn restarts(&mut self, without: Option<Rule>) {
-        let fresh = Scene::new(self.gate.min_group(), without, self.moods, self.random);
+    pub(crate) fn restarts(&mut self, min_group: u32, without: Option<Rule>) {
+        let fresh = Scene::new(min_group, without, self.moods, self.random);
         let mut gate = fresh.gate;
         if self.said.iter().any(|said| matches!(said, Verdict::Released(_))) {
             gate.keep_silent(self.at + SILENCE);

@@ -34,6 +34,10 @@ pub(crate) enum Goal {
     Usual,
 }
 
+impl Goal {
+    pub(crate) const ALL: [Self; 2] = [Self::Strongest, Self::Usual];
+}
+
 impl Trial {
     pub(crate) fn truth(&self, goal: Goal) -> usize {
         match goal {

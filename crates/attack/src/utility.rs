@@ -5,7 +5,7 @@ use std::time::Duration;
 use affect_core::expression::{EXPRESSIONS, Expression};
 use affect_core::gate::{Gate, GateSettings, Origin, Verdict};
 use affect_core::geometry::Rect;
-use affect_core::tracker::{TrackId, TrackSettings, Tracker};
+use affect_core::tracker::{Boxes, TrackId, TrackSettings, Tracker};
 use affect_core::window::{FrameFaces, Reading, SeenFace, Span};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -216,10 +216,7 @@ fn run(visits: &[Visit], perfect: bool, seconds: f64, random: &mut ChaCha8Rng) -
     if perfect {
         gate = gate.with_perfect_identities();
     }
-    let mut tracker = Tracker::new(TrackSettings {
-        iou: 0.3,
-        memory: Duration::from_secs(1),
-    });
+    let mut tracker = Tracker::new(TrackSettings::default());
     let mut said = Said {
         reports: 0,
         enough: 0,
@@ -271,7 +268,13 @@ fn run(visits: &[Visit], perfect: bool, seconds: f64, random: &mut ChaCha8Rng) -
                     surroundings.disturb();
                 }
             });
-            let (tracks, present) = tracker.update(at, &rects, &mut || names.random());
+            let boxes = Boxes {
+                at,
+                size: SIZE,
+                faces: &rects,
+                doubtful: &[],
+            };
+            let (tracks, present) = tracker.update(&boxes, &mut || names.random());
             tracks[..present]
                 .iter()
                 .map(|track| face(track.id(), track.before(), *track.rect()))

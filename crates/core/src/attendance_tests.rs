@@ -1,6 +1,7 @@
 //! What could be the same person, and how far two groups can and must differ.
 
 use super::*;
+use crate::geometry::Rect;
 
 const SIZE: (f32, f32) = (640.0, 480.0);
 

@@ -43,7 +43,8 @@ impl Heads<'_> {
             .zip(self.bbox.chunks_exact(4).zip(self.kps.chunks_exact(10)));
         for (cell, ((cls, obj), (bbox, kps))) in cells.enumerate() {
             let score = (cls.clamp(0.0, 1.0) * obj.clamp(0.0, 1.0)).sqrt();
-            if score < threshold {
+            // A broken network gives no numbers, which are no faces either.
+            if score.is_nan() || score < threshold {
                 continue;
             }
             let to_pixels = self.stride as f32 / scale;
@@ -121,6 +122,13 @@ mod tests {
         close(face.landmarks[0][1], 12.0);
         heads.decode(32, 0.5, 0.91, &mut faces);
         assert_eq!(faces.len(), 1, "nothing above the higher threshold");
+        let broken = [f32::NAN; 8];
+        let heads = Heads {
+            cls: &broken,
+            ..heads
+        };
+        heads.decode(32, 0.5, 0.1, &mut faces);
+        assert_eq!(faces.len(), 1, "what is no number is no face");
     }
 
     #[test]

@@ -6,17 +6,24 @@
 //! 3. **Nobody can be subtracted out.** After a report the next is released only if of its people nobody left or at least
 //!    `min_group` left, and nobody joined or at least `min_group` joined. *Nobody* is judged by the upper bound of change,
 //!    *at least* by the lower bound ([`crate::attendance`]). Other windows are held: dropped, not merged.
+//!    The first window after a start is held, so that whoever was hidden in it is not taken for somebody who joins.
 //! 4. **What was not seen is not guessed.** After a gap, a pause or a restart nothing is released until [`SILENCE`] has passed
 //!    since the last report. A hold ends then, too.
 //! 5. **A group that is all alike is coarsened** ([`crate::release`]).
 //!
 //! `docs/privacy.md` says against whom this holds, and with which figure; `crates/attack` measures it.
 
+mod differences;
+mod rules;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::attendance::{Attendance, Change, Person};
+pub use rules::Rule;
+
+use crate::attendance::{Attendance, Person};
 use crate::expression::Expression;
+use crate::geometry::SAME_FACE;
 use crate::mood::MoodClassifier;
 use crate::release::{Released, Releaser};
 use crate::statistics::{AtOnce, GroupStatistics, Tally};
@@ -44,8 +51,6 @@ pub const LONGEST_COVER: Duration = Duration::from_secs(60);
 pub const LONGEST_GAP: Duration = Duration::from_secs(3);
 /// More faces than these in one frame are not looked at.
 const MOST_FACES: usize = 256;
-/// Boxes that share more of the smaller one are one face, whatever the detector is told.
-const SAME_FACE: f32 = 0.3;
 
 /// What the frames come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,26 +87,6 @@ pub enum Verdict {
     Released(Box<Released>),
 }
 
-/// One of the rules. With the feature `attack` a gate can go without one, to show that an attack then succeeds; the daemon is
-/// built without that feature, and no configuration reaches here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // the names say it
-pub enum Rule {
-    Simultaneity,
-    Liveness,
-    Confidence,
-    EqualWeights,
-    Leavers,
-    Joiners,
-    BothSides,
-    Presence,
-    UpperBound,
-    LowerBound,
-    Dropping,
-    Silence,
-    Homogeneity,
-}
-
 /// The gate of one camera.
 #[derive(Debug)]
 pub struct Gate {
@@ -113,6 +98,8 @@ pub struct Gate {
     /// Counted frames of the windows before, each counting half as much as the next.
     earlier: f64,
     last_frame: Option<Duration>,
+    /// End of the first window with a group, before any report.
+    begun: Option<Duration>,
     /// Size of the last frame.
     size: Option<(f32, f32)>,
     last: Last,
@@ -152,6 +139,7 @@ impl Gate {
             attendance: Attendance::default(),
             tally: Tally::default(),
             earlier: 0.0,
+            begun: None,
             last_frame: None,
             size: None,
             last: Last::None,
@@ -160,34 +148,6 @@ impl Gate {
             #[cfg(feature = "attack")]
             merged: Tally::default(),
         }
-    }
-
-    /// The same gate with one rule switched off.
-    #[cfg(feature = "attack")]
-    #[must_use]
-    pub fn without(mut self, rule: Rule) -> Self {
-        self.without = Some(rule);
-        self.releaser.homogeneity = rule != Rule::Homogeneity;
-        self
-    }
-
-    fn holds(&self, rule: Rule) -> bool {
-        #[cfg(feature = "attack")]
-        let holds = self.without != Some(rule);
-        #[cfg(not(feature = "attack"))]
-        let holds = {
-            let _ = rule;
-            true
-        };
-        holds
-    }
-
-    /// A gate that takes every track for all of one person, to tell the price of the rules from that of the tracker.
-    #[cfg(feature = "attack")]
-    #[must_use]
-    pub fn with_perfect_identities(mut self) -> Self {
-        self.attendance.perfect = true;
-        self
     }
 
     /// Fewest people of whom something may be said.
@@ -216,6 +176,7 @@ impl Gate {
         self.tally = Tally::default();
         self.attendance.clear();
         self.earlier = 0.0;
+        self.begun = None;
         if let Last::Followed { end, .. } = self.last {
             self.last = match self.holds(Rule::Silence) {
                 true => Last::Lost { until: end + SILENCE },
@@ -301,8 +262,11 @@ impl Gate {
         let people = self.people(&self.tally);
         let at_once = self.tally.at_once(&people, self.least_at_once());
         let verdict = self.judge(span, &people, &at_once);
+        if !matches!(verdict, Judgement::Suppress) {
+            self.begun.get_or_insert(span.end);
+        }
         let tally = std::mem::take(&mut self.tally);
-        self.earlier = (self.earlier + tally.counted() as f64) / 2.0;
+        self.earlier = (self.earlier + f64::from(tally.counted())) / 2.0;
         if let Judgement::Release { by_frames } = verdict {
             #[cfg(feature = "attack")]
             let (tally, people) = self.with_merged(tally, people);
@@ -354,7 +318,7 @@ impl Gate {
     /// The people of the open window: who was read, and seen for a while or part of the last report.
     fn people(&self, tally: &Tally) -> Vec<Person> {
         let least = match self.holds(Rule::Presence) && self.holds(Rule::Simultaneity) {
-            true => tally.counted() as f64 * LEAST_PRESENCE,
+            true => f64::from(tally.counted()) * LEAST_PRESENCE,
             false => 1.0,
         };
         let mut people = match self.holds(Rule::Simultaneity) {
@@ -391,7 +355,7 @@ impl Gate {
         }
         let by_frames = people.len() as f64 > MOST_LINKED * f64::from(at_once.peak);
         let release = match &self.last {
-            Last::None => true,
+            Last::None => self.origin != Origin::Live || self.knows_everybody(span, people),
             Last::Lost { until } => span.end >= *until,
             Last::Followed { end, .. } if self.origin == Origin::Live && span.end >= *end + SILENCE => true,
             Last::Followed { .. } if self.attendance.overflowed() => false,
@@ -409,66 +373,6 @@ impl Gate {
             true => Judgement::Release { by_frames },
             false => Judgement::Hold,
         }
-    }
-
-    /// How far the group differs from that of the last report. Of those who left or joined no more are certain than were seen
-    /// together in one frame: one person is never five, however often he comes and goes.
-    fn change(&self, then: &[Person], together: &[Vec<usize>], now: &[Person]) -> Change {
-        let mut change = self.attendance.change(then, now);
-        let stays = |people: &[Person]| -> BTreeSet<usize> { people.iter().flatten().copied().collect() };
-        let (then, now) = (stays(then), stays(now));
-        let most = |sets: &[Vec<usize>], others: &BTreeSet<usize>| {
-            let count = |set: &Vec<usize>| set.iter().filter(|stay| !others.contains(stay)).count();
-            sets.iter().map(count).max().unwrap_or(0)
-        };
-        change.left_least = change.left_least.min(most(together, &now));
-        change.joined_least = change.joined_least.min(most(&self.tally.together(&now), &then));
-        change
-    }
-
-    /// Whether so large a change, or none, keeps anybody from being subtracted out. Where linked people cannot be told
-    /// apart (`blurred`), the group counts as changed.
-    fn allows(&self, change: &Change, blurred: bool) -> bool {
-        let enough = self.min_group as usize;
-        #[cfg(feature = "attack")]
-        let change = &self.weakened(change);
-        #[cfg(feature = "attack")]
-        if !self.holds(Rule::BothSides) {
-            let (most, least) = (
-                change.left_most + change.joined_most,
-                change.left_least + change.joined_least,
-            );
-            return most == 0 || least >= enough;
-        }
-        let nobody_or_many = |most: usize, least: usize| (most == 0 && !blurred) || least >= enough;
-        let leavers = nobody_or_many(change.left_most, change.left_least);
-        let joiners = nobody_or_many(change.joined_most, change.joined_least);
-        (leavers || !self.holds(Rule::Leavers)) && (joiners || !self.holds(Rule::Joiners))
-    }
-
-    /// What was held before goes into a report with the rest, if that is not dropped.
-    #[cfg(feature = "attack")]
-    fn with_merged(&mut self, tally: Tally, people: Vec<Person>) -> (Tally, Vec<Person>) {
-        if self.holds(Rule::Dropping) {
-            return (tally, people);
-        }
-        let mut all = std::mem::take(&mut self.merged);
-        all.merge(tally);
-        self.attendance.take_back();
-        let people = self.people(&all);
-        (all, people)
-    }
-
-    #[cfg(feature = "attack")]
-    fn weakened(&self, change: &Change) -> Change {
-        let mut change = *change;
-        if !self.holds(Rule::UpperBound) {
-            (change.left_most, change.joined_most) = (change.left_least, change.joined_least);
-        }
-        if !self.holds(Rule::LowerBound) {
-            (change.left_least, change.joined_least) = (change.left_most, change.joined_most);
-        }
-        change
     }
 }
 

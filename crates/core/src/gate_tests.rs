@@ -41,13 +41,21 @@ fn face(name: u64, expression: Expression) -> SeenFace {
     }
 }
 
-fn gate_of(origin: Origin) -> Gate {
+fn fresh_gate(min_group: u32, origin: Origin) -> Gate {
     Gate::new(GateSettings {
-        min_group: 5,
+        min_group,
         origin,
         labels: Expression::ALL.to_vec(),
         classifier: None,
     })
+}
+
+/// A gate for which the first window with a group is over.
+fn gate_of(origin: Origin) -> Gate {
+    Gate {
+        begun: Some(Duration::ZERO),
+        ..fresh_gate(5, origin)
+    }
 }
 
 /// A gate with its windows, to which scenes are shown.
@@ -401,8 +409,49 @@ fn before_the_first_report_there_is_nothing_to_subtract() {
     let mut room = Room::new();
     room.shows(5, |_| mixed(0..6).iter().map(|(n, e)| face(*n, *e)).collect());
     room.gate.interrupt();
-    let verdicts = room.shows(10, |_| mixed(0..6).iter().map(|(n, e)| face(*n, *e)).collect());
-    released(verdicts.into_iter().next().unwrap());
+    let mut verdicts = room.shows(25, |_| mixed(0..6).iter().map(|(n, e)| face(*n, *e)).collect());
+    assert_eq!(verdicts.remove(0), Verdict::Held, "the first window of a start");
+    released(verdicts.remove(0));
+}
+
+#[test]
+fn the_first_report_waits_for_whoever_is_hidden() {
+    let told = |sits: fn(usize, u64) -> bool| -> Vec<usize> {
+        let mut room = Room {
+            gate: fresh_gate(5, Origin::Live),
+            ..Room::new()
+        };
+        let told = (0..10).filter(|window| {
+            let people: Vec<_> = mixed(0..12)
+                .into_iter()
+                .filter(|(name, _)| sits(*window, *name))
+                .collect();
+            matches!(room.window(&people), Verdict::Released(_))
+        });
+        told.collect()
+    };
+    let from = |first: usize| -> Vec<usize> { (first..10).collect() };
+    assert_eq!(told(|_, _| true), from(1), "from the second window on");
+    assert_eq!(told(|window, name| name != 0 || window != 1), from(2));
+    assert_eq!(
+        told(|window, name| name != 0 || ![1, 2].contains(&window)),
+        from(3)
+    );
+    assert_eq!(
+        told(|window, name| name != 0 || window == 0),
+        from(3),
+        "he has gone"
+    );
+    assert_eq!(
+        told(|window, name| name != window as u64)[0],
+        4,
+        "somebody else each time: a minute"
+    );
+    assert_eq!(
+        told(|window, name| name != 0 || window > 1),
+        [1],
+        "who was never seen joins"
+    );
 }
 
 #[test]
@@ -515,12 +564,10 @@ fn visits(name: u64, y: f32, since: u64, stays: u64) -> Option<SeenFace> {
 
 /// What is said of two windows of a minute.
 fn two_minutes(min_group: u32, mut faces: impl FnMut(u64) -> Vec<SeenFace>) -> Vec<Verdict> {
-    let mut gate = Gate::new(GateSettings {
-        min_group,
-        origin: Origin::Live,
-        labels: Expression::ALL.to_vec(),
-        classifier: None,
-    });
+    let mut gate = Gate {
+        begun: Some(Duration::ZERO),
+        ..fresh_gate(min_group, Origin::Live)
+    };
     let mut windows = Windows::new(Duration::from_secs(60), None);
     let mut said = Vec::new();
     for number in 0..=120 * FPS {

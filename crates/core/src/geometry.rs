@@ -1,5 +1,8 @@
 //! Boxes and polygons in an image. Pixels grow to the right and down from the top left corner.
 
+/// Boxes that share more of the smaller one are one face, whatever the detector is told.
+pub(crate) const SAME_FACE: f32 = 0.3;
+
 /// An axis-parallel box in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Rect {

@@ -28,6 +28,9 @@ pub struct Health {
     pub at: String,
     /// Seconds since the daemon started.
     pub uptime_seconds: u64,
+    /// How often the daemon started, and why it did this time; null where nothing can be remembered: without a state
+    /// directory, and of recordings.
+    pub starts: Option<Starts>,
     /// What the camera does; null before it has done anything.
     pub state: Option<CameraStateWord>,
     /// How many frames come through.
@@ -42,8 +45,55 @@ pub struct Health {
     pub latency: Vec<LatencyBucket>,
     /// Heat and power of the board.
     pub board: BoardHealth,
+    /// When the certificates end that the encrypted connection to the broker rests on; none without TLS.
+    pub certificates: Vec<CertificateHealth>,
     /// Windows on their way to the broker.
     pub spool: SpoolHealth,
+    /// The disk that has the state directory; null where there is none.
+    pub disk: Option<DiskHealth>,
+}
+
+/// How often the daemon started, counted in the state directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Starts {
+    /// Starts so far, this one included.
+    pub count: u64,
+    /// How many of them followed an end that nobody had asked for: `failed`, `killed` or `power`.
+    pub unexpected: u64,
+    /// Why it started this time.
+    pub cause: StartCause,
+}
+
+/// What went before a start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StartCause {
+    /// Nothing: there was no earlier start, or what was remembered of it cannot be read.
+    First,
+    /// It was stopped, and started again.
+    Stopped,
+    /// It was stopped, and the system was started anew.
+    Reboot,
+    /// It ended with an error, which its log tells.
+    Failed,
+    /// It was killed while it ran: by systemd's watchdog, for want of memory, or by somebody; or it crashed.
+    Killed,
+    /// The system was started anew without having stopped it: a power cut, or a crash of the system.
+    Power,
+}
+
+/// Room on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DiskHealth {
+    /// What is free, in MiB.
+    pub free_mib: u64,
+    /// Its size, in MiB.
+    pub total_mib: u64,
+    /// Whether it cannot be written, as a card that is at its end.
+    pub read_only: bool,
 }
 
 /// How many frames the camera gives. How many of them there is time to look at depends on who is in them, so that is told
@@ -88,7 +138,7 @@ pub struct LatencyBucket {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BoardHealth {
-    /// Temperature of the processor in °C.
+    /// Temperature of the processor in °C, in steps of 5: work heats it, and how much work there is depends on who is there.
     pub celsius: Option<f64>,
     /// Whether the board slows its processor down now, because of heat or power.
     pub throttled: Option<bool>,
@@ -98,16 +148,48 @@ pub struct BoardHealth {
     pub under_voltage_since_boot: Option<bool>,
 }
 
+/// When a certificate ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CertificateHealth {
+    /// Whose it is.
+    pub of: CertificateOf,
+    /// Its end, RFC 3339, UTC.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date-time")))]
+    pub expires: String,
+    /// Whether it ends within 14 days or has ended, so that somebody has to renew it.
+    pub expires_soon: bool,
+}
+
+/// Whose a certificate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateOf {
+    /// The broker's: of those that it sends the one that ends first.
+    Broker,
+    /// This device's own.
+    Client,
+    /// The CA's in `[mqtt.tls] ca`: of several the one that ends last.
+    Ca,
+}
+
 /// Windows on their way to the broker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SpoolHealth {
-    /// Windows that wait for the broker.
+    /// Windows that wait for the broker, those of before a restart too.
     pub waiting: u64,
+    /// How long the oldest of them has waited, in seconds; null if none waits.
+    pub oldest_seconds: Option<u64>,
+    /// Whether windows that wait outlive a restart and a power cut: whether the disk takes them.
+    pub on_disk: bool,
     /// Windows that were dropped because too many waited, or they were too old.
     pub dropped: u64,
     /// Windows that were set aside because the broker would never have taken them.
     pub refused: u64,
+    /// Windows that could not be read from the disk any more.
+    pub damaged: u64,
     /// Windows that the broker has acknowledged.
     pub acknowledged: u64,
 }

@@ -57,36 +57,38 @@ impl<'a> Picture<'a> {
         let part = rect.clipped(self.width, self.height)?;
         let (cell_w, cell_h) = (part.w / GREY_CELLS as f32, part.h / GREY_CELLS as f32);
         let (nx, ny) = (
-            (cell_w as usize).clamp(1, samples),
-            (cell_h as usize).clamp(1, samples),
+            (cell_w as usize).clamp(1, samples.min(MOST_SAMPLES)),
+            (cell_h as usize).clamp(1, samples.min(MOST_SAMPLES)),
         );
-        let mut cells = [0.0; GREY_CELLS * GREY_CELLS];
-        for (i, cell) in cells.iter_mut().enumerate() {
-            let left = part.x + (i % GREY_CELLS) as f32 * cell_w;
-            let top = part.y + (i / GREY_CELLS) as f32 * cell_h;
-            let mut sum = 0.0;
-            for sy in 0..ny {
-                let y = (top + (sy as f32 + 0.5) * cell_h / ny as f32) as usize;
-                for sx in 0..nx {
-                    let x = (left + (sx as f32 + 0.5) * cell_w / nx as f32) as usize;
-                    sum += self.grey(x.min(self.width - 1), y.min(self.height - 1));
+        let place = |from: f32, length: f32, i: usize, n: usize, most: usize| {
+            ((from + (i as f32 + 0.5) * length / n as f32) as usize).min(most - 1)
+        };
+        let mut sums = [0_u32; GREY_CELLS * GREY_CELLS];
+        let mut columns = [0; GREY_CELLS * MOST_SAMPLES];
+        let columns = &mut columns[..GREY_CELLS * nx];
+        for (i, column) in columns.iter_mut().enumerate() {
+            *column = 3 * place(part.x, cell_w, i, nx, self.width);
+        }
+        for i in 0..GREY_CELLS * ny {
+            let y = place(part.y, cell_h, i, ny, self.height);
+            let row = &self.rgb[3 * y * self.width..][..3 * self.width];
+            let sums = &mut sums[i / ny * GREY_CELLS..][..GREY_CELLS];
+            for (sum, columns) in sums.iter_mut().zip(columns.chunks_exact(nx)) {
+                for column in columns {
+                    let pixel = &row[*column..*column + 3];
+                    *sum += pixel.iter().copied().map(u32::from).sum::<u32>();
                 }
             }
-            *cell = sum / (nx * ny) as f32;
         }
-        Some((cells, nx * ny))
-    }
-
-    /// Grey level of a pixel, the mean of its three channels, 0..=255. The pixel must be in the picture.
-    fn grey(&self, x: usize, y: usize) -> f32 {
-        let at = (y * self.width + x) * 3;
-        let sum: u16 = self.rgb[at..at + 3].iter().copied().map(u16::from).sum();
-        f32::from(sum) / 3.0
+        let count = (nx * ny) as f32;
+        Some((sums.map(|sum| sum as f32 / (3.0 * count)), nx * ny))
     }
 }
 
 /// Cells along each side of a part of a picture whose changes are watched.
 pub(crate) const GREY_CELLS: usize = 8;
+/// Most pixels along each side of a cell that can be looked at.
+const MOST_SAMPLES: usize = 8;
 
 /// A network's input tensor, `[height, width, channels]`, to be filled.
 #[derive(Debug)]

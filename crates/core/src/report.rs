@@ -39,6 +39,10 @@ pub struct WindowReport {
     pub end: String,
     /// Whether `start` and `end` come from a synchronised clock that was not set during the window.
     pub clock_synced: bool,
+    /// Seconds from the begin of the run to the end of the window, by a clock that nobody sets. So the distance between two windows
+    /// of one `boot_id` is known even if `clock_synced` is false: by one that has a date, the others get theirs.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0.0)))]
+    pub uptime_seconds: f64,
     /// Whether the window ends at an even time by the wall clock (with 15 s: at :00, :15, :30 or :45).
     pub aligned: bool,
     /// Whether the window is shorter than its length.

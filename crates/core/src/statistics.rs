@@ -2,18 +2,21 @@
 //!
 //! These numbers are raw: only the privacy gate ([`crate::gate`]) decides what of them may be said.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::attendance::{Attendance, Person, Stay, mean_scores};
+use crate::attendance::{Attendance, Person};
 use crate::descriptor::{GroupDescriptor, Moments};
 use crate::expression::{EXPRESSIONS, dominant};
+use crate::stay::{Stay, mean_scores};
 use crate::window::FrameFaces;
 
-/// A frame with enough faces at once.
+/// Frames one after the other with the same faces, enough of them at once.
 #[derive(Debug)]
-struct CountedFrame {
-    at: Duration,
+struct CountedFrames {
+    first: Duration,
+    last: Duration,
+    count: u32,
     /// The stays of the faces that were read a moment ago.
     stays: Vec<usize>,
 }
@@ -21,8 +24,9 @@ struct CountedFrame {
 /// What is counted of an open window.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    frames: Vec<CountedFrame>,
-    stays: BTreeSet<usize>,
+    frames: Vec<CountedFrames>,
+    /// Whether each stay was seen.
+    seen: Vec<bool>,
     classified: u32,
     skipped: u32,
 }
@@ -45,38 +49,56 @@ pub(crate) struct AtOnce {
 impl Tally {
     /// Takes a frame in: the stays of everybody seen in it, and of those who were read a moment ago, if the frame counts.
     pub(crate) fn add(&mut self, frame: &FrameFaces, seen: &[usize], counts: Option<Vec<usize>>) {
-        self.stays.extend(seen);
+        for &stay in seen {
+            self.see(stay);
+        }
         self.skipped += frame.skipped;
         self.classified += frame.faces.iter().filter(|face| face.reading.is_some()).count() as u32;
-        if let Some(stays) = counts {
-            self.frames.push(CountedFrame { at: frame.at, stays });
+        let Some(stays) = counts else { return };
+        match self.frames.last_mut() {
+            Some(before) if before.stays == stays => {
+                before.last = frame.at;
+                before.count += 1;
+            }
+            _ => self.frames.push(CountedFrames {
+                first: frame.at,
+                last: frame.at,
+                count: 1,
+                stays,
+            }),
         }
     }
 
+    fn see(&mut self, stay: usize) {
+        if self.seen.len() <= stay {
+            self.seen.resize(stay + 1, false);
+        }
+        self.seen[stay] = true;
+    }
+
     /// How many frames count.
-    pub(crate) fn counted(&self) -> usize {
-        self.frames.len()
+    pub(crate) fn counted(&self) -> u32 {
+        self.frames.iter().map(|frames| frames.count).sum()
     }
 
     /// Adds another window, as an attack shows that must not be.
     #[cfg(feature = "attack")]
     pub(crate) fn merge(&mut self, more: Self) {
+        more.stays().into_iter().for_each(|stay| self.see(stay));
         self.frames.extend(more.frames);
-        self.stays.extend(more.stays);
     }
 
     /// Everybody who was seen.
     pub(crate) fn stays(&self) -> Vec<usize> {
-        self.stays.iter().copied().collect()
+        (0..self.seen.len()).filter(|stay| self.seen[*stay]).collect()
     }
 
     /// The frames in which at least `least` of `people` were seen at once: nobody else makes a frame count for them.
     pub(crate) fn at_once(&self, people: &[Person], least: usize) -> AtOnce {
-        let owner: HashMap<usize, usize> = people
-            .iter()
-            .enumerate()
-            .flat_map(|(person, stays)| stays.iter().map(move |stay| (*stay, person)))
-            .collect();
+        let mut owner = vec![None; self.seen.len()];
+        for (person, stays) in people.iter().enumerate() {
+            stays.iter().for_each(|stay| owner[*stay] = Some(person));
+        }
         let mut at_once = AtOnce {
             frames: 0,
             time: Duration::ZERO,
@@ -85,21 +107,19 @@ impl Tally {
             weights: vec![0.0; people.len()],
         };
         let mut first = None;
-        for frame in &self.frames {
-            let present: BTreeSet<usize> = frame
-                .stays
-                .iter()
-                .filter_map(|stay| owner.get(stay).copied())
-                .collect();
+        for frames in &self.frames {
+            let mut present: Vec<usize> = frames.stays.iter().filter_map(|stay| owner[*stay]).collect();
+            present.sort_unstable();
+            present.dedup();
             if present.len() < least {
                 continue;
             }
-            at_once.frames += 1;
-            at_once.time = frame.at.saturating_sub(*first.get_or_insert(frame.at));
+            at_once.frames += frames.count;
+            at_once.time = frames.last.saturating_sub(*first.get_or_insert(frames.first));
             at_once.peak = at_once.peak.max(present.len() as u32);
-            at_once.mean += present.len() as f64;
+            at_once.mean += f64::from(frames.count) * present.len() as f64;
             for person in &present {
-                at_once.weights[*person] += 1.0 / present.len() as f64;
+                at_once.weights[*person] += f64::from(frames.count) / present.len() as f64;
             }
         }
         at_once.mean /= f64::from(at_once.frames.max(1));
@@ -108,19 +128,13 @@ impl Tally {
 
     /// Which of `stays` were seen together, frame by frame, each set once.
     pub(crate) fn together(&self, stays: &BTreeSet<usize>) -> Vec<Vec<usize>> {
-        let mut sets: Vec<Vec<usize>> = self
-            .frames
-            .iter()
-            .map(|frame| {
-                frame
-                    .stays
-                    .iter()
-                    .copied()
-                    .filter(|stay| stays.contains(stay))
-                    .collect()
-            })
-            .collect();
-        sets.iter_mut().for_each(|set| set.sort_unstable());
+        let seen = self.frames.iter().map(|frames| {
+            let mut set = frames.stays.clone();
+            set.retain(|stay| stays.contains(stay));
+            set.sort_unstable();
+            set
+        });
+        let mut sets: Vec<Vec<usize>> = seen.collect();
         sets.sort_unstable();
         sets.dedup();
         sets

@@ -2,6 +2,8 @@
 //!
 //! The picture is not kept: 64 grey levels of the last frame, and which of the cells have changed since the face was seen.
 
+use std::time::Duration;
+
 use crate::geometry::Rect;
 use crate::preprocess::{GREY_CELLS, Picture};
 
@@ -18,17 +20,31 @@ const LEAST_CONTRAST: f32 = 8.0;
 const GAIN: f32 = 1.5;
 /// Pixels along each side of a cell that are looked at.
 const SAMPLES: usize = 4;
+/// How often is looked while the face is seen, and while it is not: nobody gets up and leaves his place to another within that.
+const LOOK_EVERY: [Duration; 2] = [Duration::from_millis(400), Duration::from_millis(200)];
 /// All cells that are not of the head, which may turn.
 const AROUND: u64 = around();
 
 type Cells = [f32; GREY_CELLS * GREY_CELLS];
+/// The cells around the head.
+const CELLS_AROUND: usize = AROUND.count_ones() as usize;
+
+/// What was seen at one moment.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    cells: Cells,
+    contrast: f32,
+}
 
 /// The surroundings of one face: from a quarter of a face above it down to the chest, and half a face to either side.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     /// When the face was last seen, and in the last frame.
-    with_face: Option<Cells>,
-    last: Option<Cells>,
+    with_face: Option<Look>,
+    last: Option<Look>,
+    looked: Option<Duration>,
+    /// Whether the face has been seen since the last frame.
+    is_seen: bool,
     changed: u64,
     /// Whether it is too dark, or too even, to see anything.
     blind: bool,
@@ -51,6 +67,7 @@ impl Surroundings {
     pub(crate) fn face_is_seen(&mut self) {
         self.changed = 0;
         self.with_face = self.last;
+        self.is_seen = true;
     }
 
     /// Says that somebody moves about there.
@@ -61,24 +78,45 @@ impl Surroundings {
     /// Says that nobody moves about there, where there are no pictures.
     #[cfg(feature = "attack")]
     pub fn rest(&mut self) {
-        self.last.get_or_insert([0.0; GREY_CELLS * GREY_CELLS]);
+        self.last.get_or_insert(Look {
+            cells: [0.0; GREY_CELLS * GREY_CELLS],
+            contrast: 0.0,
+        });
     }
 
-    /// Looks at the surroundings of the face that was in `face`. What cannot be seen counts as disturbed.
-    pub fn look(&mut self, picture: &Picture<'_>, face: &Rect) {
+    /// Looks at the surroundings of the face that was in `face`, in the frame at `at`, if it is time to. What cannot be seen
+    /// counts as disturbed.
+    pub fn look(&mut self, at: Duration, picture: &Picture<'_>, face: &Rect) {
+        let [seen, unseen] = LOOK_EVERY;
+        let every = if std::mem::take(&mut self.is_seen) {
+            seen
+        } else {
+            unseen
+        };
+        if self
+            .looked
+            .is_some_and(|looked| at.saturating_sub(looked) < every)
+        {
+            return;
+        }
+        self.looked = Some(at);
         let part = Rect {
             x: face.x - 0.5 * face.w,
             y: face.y - 0.25 * face.h,
             w: 2.0 * face.w,
             h: 2.5 * face.h,
         };
-        let Some((now, _)) = picture.grey_cells(&part, SAMPLES) else {
+        let Some((cells, _)) = picture.grey_cells(&part, SAMPLES) else {
             self.blind = true;
             return;
         };
-        self.blind = contrast(&now) < LEAST_CONTRAST;
-        if let Some(last) = self.last {
-            self.changed |= changes(&last, &now);
+        let now = Look {
+            contrast: contrast(&cells),
+            cells,
+        };
+        self.blind = now.contrast < LEAST_CONTRAST;
+        if let Some(last) = &self.last {
+            self.changed |= changes(last, &now);
         }
         self.last = Some(now);
         self.with_face.get_or_insert(now);
@@ -86,27 +124,28 @@ impl Surroundings {
 }
 
 /// Which cells have changed, but for light that changes all alike.
-fn changes(before: &Cells, now: &Cells) -> u64 {
-    let (spread, spread_now) = (contrast(before), contrast(now).max(1.0));
-    let gain = (spread / spread_now).clamp(1.0 / GAIN, GAIN);
-    let differences: Cells = std::array::from_fn(|i| now[i] * gain - before[i]);
-    let shift = median(around_head(&differences).collect());
-    let limit = (PART_OF_CONTRAST * spread).clamp(CHANGE.0, CHANGE.1);
+fn changes(before: &Look, now: &Look) -> u64 {
+    let gain = (before.contrast / now.contrast.max(1.0)).clamp(1.0 / GAIN, GAIN);
+    let mut differences = [0.0; CELLS_AROUND];
+    let pairs = around_head(&before.cells).zip(around_head(&now.cells));
+    for (difference, (before, now)) in differences.iter_mut().zip(pairs) {
+        *difference = now * gain - before;
+    }
+    let middle = CELLS_AROUND / 2;
+    let shift = *differences.select_nth_unstable_by(middle, f32::total_cmp).1;
+    let limit = (PART_OF_CONTRAST * before.contrast).clamp(CHANGE.0, CHANGE.1);
     let mut changed = 0;
-    for (i, (before, now)) in before.iter().zip(now).enumerate() {
-        if (now * gain - before - shift).abs() > limit {
-            changed |= 1 << i;
-        }
+    for (i, (before, now)) in before.cells.iter().zip(&now.cells).enumerate() {
+        changed |= u64::from((now * gain - before - shift).abs() > limit) << i;
     }
     changed
 }
 
 /// How much the cells differ among themselves: standard deviation. The head, which may turn, does not count.
 fn contrast(cells: &Cells) -> f32 {
-    let around: Vec<f32> = around_head(cells).collect();
-    let count = around.len() as f32;
-    let mean = around.iter().sum::<f32>() / count;
-    (around.iter().map(|cell| (cell - mean).powi(2)).sum::<f32>() / count).sqrt()
+    let count = CELLS_AROUND as f32;
+    let mean = around_head(cells).sum::<f32>() / count;
+    (around_head(cells).map(|cell| (cell - mean).powi(2)).sum::<f32>() / count).sqrt()
 }
 
 fn around_head(cells: &Cells) -> impl Iterator<Item = f32> {
@@ -129,11 +168,6 @@ const fn around() -> u64 {
         i += 1;
     }
     cells
-}
-
-fn median(mut values: Vec<f32>) -> f32 {
-    values.sort_by(f32::total_cmp);
-    values[values.len() / 2]
 }
 
 #[cfg(test)]
@@ -172,8 +206,12 @@ mod tests {
 
     fn disturbed(frames: impl IntoIterator<Item = Vec<u8>>) -> bool {
         let mut surroundings = Surroundings::default();
-        for rgb in frames {
-            surroundings.look(&Picture::new(SIZE, SIZE, &rgb).unwrap(), &FACE);
+        for (rgb, at) in frames.into_iter().zip(0..) {
+            surroundings.look(
+                Duration::from_millis(200 * at),
+                &Picture::new(SIZE, SIZE, &rgb).unwrap(),
+                &FACE,
+            );
         }
         !surroundings.are_quiet()
     }
@@ -191,7 +229,7 @@ mod tests {
 
     #[test]
     fn who_gets_up_and_who_sits_down_are_seen() {
-        // He moves out to the side, a third of a face at each frame.
+        // He moves out to the side, a third of a face at each look.
         for body in [30.0, 70.0, 200.0] {
             let leaves = (0..12u64).map(|i| frame(Some(body), 180.0, 20.0 * i as f32, 1.0, i));
             assert!(disturbed(leaves), "clothes of {body}");
@@ -221,9 +259,9 @@ mod tests {
         let picture = Picture::new(SIZE, SIZE, &rgb).unwrap();
         let mut surroundings = Surroundings::default();
         assert!(!surroundings.are_quiet(), "never looked at");
-        surroundings.look(&picture, &Rect { x: 900.0, ..FACE });
+        surroundings.look(Duration::ZERO, &picture, &Rect { x: 900.0, ..FACE });
         assert!(!surroundings.are_quiet(), "outside");
-        surroundings.look(&picture, &FACE);
+        surroundings.look(Duration::from_millis(200), &picture, &FACE);
         assert!(surroundings.are_quiet());
         surroundings.disturb();
         assert!(!surroundings.are_quiet());

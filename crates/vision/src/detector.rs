@@ -12,13 +12,16 @@ use crate::model::LoadedModel;
 /// What counts as a face.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DetectorSettings {
-    /// Least confidence, 0..=1.
+    /// Least confidence of a face, 0..=1.
     pub score_threshold: f32,
     /// Faces that overlap by more are one, 0..=1.
     pub nms_iou: f32,
     /// Least length of a box's shorter side, in pixels of the picture.
     pub min_face_px: f32,
 }
+
+/// Least confidence of a box that may be a face, 0..=1: of a face that is half hidden or half turned away.
+const DOUBTFUL: f32 = 0.3;
 
 /// The detector.
 #[derive(Debug)]
@@ -27,7 +30,9 @@ pub struct Detector {
     settings: DetectorSettings,
     input_width: usize,
     heads: Vec<HeadBuffers>,
-    faces: Vec<Face>,
+    /// Boxes of the last picture, best first, and how many of them are faces.
+    boxes: Vec<Face>,
+    faces: usize,
 }
 
 /// Outputs of one stride, and where they are read from.
@@ -88,7 +93,8 @@ impl Detector {
             settings,
             input_width: input.width,
             heads,
-            faces: Vec::new(),
+            boxes: Vec::new(),
+            faces: 0,
         })
     }
 
@@ -97,7 +103,7 @@ impl Detector {
         let whole = Rect::of_image(picture.width(), picture.height());
         let scale = self.engine.fill(picture, &whole)?;
         self.engine.invoke()?;
-        self.faces.clear();
+        self.boxes.clear();
         for head in &mut self.heads {
             for (place, values) in head.places.iter().zip(&mut head.values) {
                 self.engine.read(*place, values)?;
@@ -113,14 +119,23 @@ impl Detector {
             heads.decode(
                 self.input_width,
                 scale,
-                self.settings.score_threshold,
-                &mut self.faces,
+                DOUBTFUL.min(self.settings.score_threshold),
+                &mut self.boxes,
             );
         }
         let least = self.settings.min_face_px;
-        self.faces.retain(|face| face.rect.short_side() >= least);
-        suppress_overlaps(&mut self.faces, self.settings.nms_iou);
-        Ok(&self.faces)
+        self.boxes.retain(|face| face.rect.short_side() >= least);
+        // Better ones go first, so no doubtful box takes a face away.
+        suppress_overlaps(&mut self.boxes, self.settings.nms_iou);
+        let threshold = self.settings.score_threshold;
+        self.faces = self.boxes.partition_point(|face| face.score >= threshold);
+        Ok(&self.boxes[..self.faces])
+    }
+
+    /// What may be a face in the picture that was looked at last, but is not sure enough to be one; best first.
+    #[must_use]
+    pub fn doubtful(&self) -> &[Face] {
+        &self.boxes[self.faces..]
     }
 
     /// The network under it.

@@ -1,4 +1,4 @@
-//! What following thirty people and the privacy gate cost, per frame.
+//! What following sixty people and the privacy gate cost, per frame.
 
 use std::time::Duration;
 
@@ -6,27 +6,25 @@ use affect_core::expression::{EXPRESSIONS, Expression};
 use affect_core::gate::{Gate, GateSettings, Origin};
 use affect_core::geometry::Rect;
 use affect_core::preprocess::Picture;
-use affect_core::tracker::{TrackSettings, Tracker};
+use affect_core::tracker::{Boxes, TrackSettings, Tracker};
 use affect_core::window::{FrameFaces, Reading, SeenFace, Windows};
 
 use super::cpu_ms;
 use crate::identity::system_random;
 
-/// How many people sit there.
-pub(super) const PEOPLE: usize = 30;
+/// How many people sit there, and how many of them are read in one frame: the default budget of 40 a second.
+const PEOPLE: usize = 60;
+pub(super) const READ: usize = 4;
 /// Frames per second, and how many of them a face is read in.
 const FPS: u64 = 10;
-const READ_EVERY: u64 = 5;
+const READ_EVERY: u64 = (PEOPLE / READ) as u64;
 const WINDOW: Duration = Duration::from_secs(15);
 
 /// CPU time in milliseconds per frame, on average over ten windows: of the tracker with liveness and surroundings, and of the
 /// gate, its windows' ends included.
 pub(super) fn per_frame(picture: &Picture<'_>) -> (f64, f64) {
     let mut random = system_random();
-    let mut tracker = Tracker::new(TrackSettings {
-        iou: 0.3,
-        memory: Duration::from_secs(1),
-    });
+    let mut tracker = Tracker::new(TrackSettings::default());
     let mut gate = Gate::new(GateSettings {
         min_group: 5,
         origin: Origin::Live,
@@ -41,15 +39,21 @@ pub(super) fn per_frame(picture: &Picture<'_>) -> (f64, f64) {
         // Everybody sways, each in a way of his own.
         let rects: Vec<Rect> = (0..PEOPLE)
             .map(|i| Rect {
-                x: 100.0 * (i % 6) as f32 + 2.0 * (number as f32 / 5.0 + i as f32).sin(),
-                y: 90.0 * (i / 6) as f32,
+                x: 62.0 * (i % 10) as f32 + 2.0 * (number as f32 / 5.0 + i as f32).sin(),
+                y: 70.0 * (i / 10) as f32,
                 w: 48.0,
                 h: 60.0,
             })
             .collect();
         let began = cpu_ms();
-        tracker.watch(|surroundings, face| surroundings.look(picture, face));
-        let (tracks, present) = tracker.update(at, &rects, &mut random);
+        tracker.watch(|surroundings, face| surroundings.look(at, picture, face));
+        let boxes = Boxes {
+            at,
+            size: (640.0, 480.0),
+            faces: &rects,
+            doubtful: &[],
+        };
+        let (tracks, present) = tracker.update(&boxes, &mut random);
         let faces = tracks[..present].iter_mut().enumerate().map(|(i, track)| {
             let rect = *track.rect();
             track.liveness.look(at, picture, &rect);

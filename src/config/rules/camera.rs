@@ -2,6 +2,8 @@
 
 use crate::config::entry::{self, Entry, Table};
 use crate::config::problem::Problems;
+use crate::config::strange::QUOTES;
+use crate::config::tables::Format;
 use crate::redact;
 
 /// What a shell would understand, and a program takes as an argument.
@@ -20,8 +22,13 @@ const OF_A_SHELL: [&str; 12] = [
     "2>/dev/null",
 ];
 
+/// The largest raw frames, in pixels: of the first ones of a command eight are held at once, each with up to three bytes a
+/// pixel, and all of that has to fit into what the unit gives.
+const MOST_RAW_PIXELS: u64 = 12_000_000;
+
 /// Applies all of them.
 pub(super) fn check(table: &Table, problems: &mut Problems) {
+    raw_size(table, problems);
     let text = |key| entry::read::<String>(table, &["camera", key]).unwrap_or_default();
     let command: Vec<String> = entry::read(table, &["camera", "command"]).unwrap_or_default();
     let given = Given {
@@ -46,6 +53,26 @@ pub(super) fn check(table: &Table, problems: &mut Problems) {
     }
 }
 
+/// Raw frames of a command are held whole, however large they are said to be.
+fn raw_size(table: &Table, problems: &mut Problems) {
+    let command: Vec<String> = entry::read(table, &["camera", "command"]).unwrap_or_default();
+    let format: Format = entry::read(table, &["camera", "format"]).unwrap_or_default();
+    let side = |key| entry::read::<u64>(table, &["camera", key]);
+    let (Some(width), Some(height)) = (side("width"), side("height")) else {
+        return;
+    };
+    let raw = !command.is_empty() && !matches!(format, Format::Auto | Format::Mjpg);
+    if let Some(entry) = entry::get(table, &["camera", "width"])
+        && raw
+        && width * height > MOST_RAW_PIXELS
+    {
+        let what = format!("raw frames of {width}×{height} px take more memory than there is");
+        let most = MOST_RAW_PIXELS / 1_000_000;
+        let note = format!("let the command write up to {most} megapixels, or JPEGs");
+        problems.add(&entry.span, "camera", what, note);
+    }
+}
+
 /// Where frames come from.
 struct Given {
     source: String,
@@ -54,7 +81,7 @@ struct Given {
 }
 
 /// What is wrong, and what to do.
-type Fault = Option<(String, String)>;
+pub(super) type Fault = Option<(String, String)>;
 
 impl Given {
     fn source_fault(&self) -> Fault {
@@ -70,6 +97,21 @@ impl Given {
                 _ => format!("write url = {source:?}"),
             };
             return Some((what, note));
+        }
+        let strange = |c: char| redact::is_unseen(c) || (c.is_whitespace() && c != ' ');
+        let quoted = source.chars().count() > 1 && source.starts_with(QUOTES) && source.ends_with(QUOTES);
+        // A file may be called like this, if it is there.
+        if (source.trim() != source || source.contains(strange) || quoted)
+            && !std::path::Path::new(source).exists()
+        {
+            let what =
+                format!("`source` is {source:?}, with something at its ends or in it that is hardly seen");
+            let note = "delete the blanks at its ends, blanks of other kinds, and quotation marks of people";
+            return Some((what, note.to_owned()));
+        }
+        if source.starts_with(['~', '$']) {
+            let what = format!("`source` is {source:?}, which a shell would replace, and there is none here");
+            return Some((what, "write the whole path, from / on".to_owned()));
         }
         if !source.is_empty() && source.bytes().all(|byte| byte.is_ascii_digit()) {
             let what = format!("`source` is {source:?}, which is no name of a camera");
@@ -122,12 +164,23 @@ impl Given {
     }
 
     fn login_fault(&self, value: &str, key: &str) -> Fault {
+        if key == "username"
+            && let Some(fault) = username_fault(value)
+        {
+            return Some(fault);
+        }
         if value.is_empty() || !self.url.is_empty() {
             return None;
         }
         let note = "it is for a network camera: give its address as `url`";
         Some((format!("`{key}` is given, but `url` is not"), note.to_owned()))
     }
+}
+
+/// What is hardly seen in a user name, and would be sent all the same.
+pub(super) fn username_fault(name: &str) -> Fault {
+    let what = "`username` begins or ends with a blank".to_owned();
+    (name.trim() != name).then_some((what, "take it away".to_owned()))
 }
 
 /// How a whole command line is written, if that can be told without a shell.

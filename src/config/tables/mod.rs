@@ -12,6 +12,7 @@ mod detector;
 mod indicator;
 mod model;
 mod mqtt;
+mod spool;
 mod status;
 
 use std::time::Duration;
@@ -27,7 +28,8 @@ pub(crate) use deployment::{Basis, Deployment, Place};
 pub(crate) use detector::Detector;
 pub(crate) use indicator::{BoardKind, Indicator};
 pub(crate) use model::{Delegate, Model};
-pub(crate) use mqtt::{Mqtt, Protocol};
+pub(crate) use mqtt::{Mqtt, Protocol, Tls};
+pub(crate) use spool::Spool;
 pub(crate) use status::Status;
 
 use super::duration;
@@ -90,6 +92,21 @@ impl Default for Privacy {
 pub(crate) struct Log {
     /// The least important messages that are still written. No level ever writes about a single face.
     pub(crate) level: Level,
+    /// How messages are written.
+    pub(crate) format: LogFormat,
+}
+
+/// How log messages are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum LogFormat {
+    /// to systemd's journal with fields, where that is where they go; else as lines of text
+    #[default]
+    Auto,
+    /// as lines of text
+    Text,
+    /// as lines of JSON: time, level, target, message, and what the message is about
+    Json,
 }
 
 /// Importance of a log message.

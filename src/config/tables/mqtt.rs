@@ -14,13 +14,23 @@ use crate::config::{duration, optional};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Mqtt {
-    /// Host name or address of the broker.
+    /// Where the broker is, with the way that leads to it: mqtt:// is plain MQTT, mqtts:// MQTT over TLS, ws:// and wss://
+    /// the same over WebSocket. Without a port: 1883, 8883, 80 and 443. Without a path behind ws:// and wss://: /mqtt.
+    /// Empty: `host` and `port`, without TLS.
+    #[serde(with = "optional")]
+    #[schemars(
+        with = "String",
+        length(max = 512),
+        extend("x-form" = "an address such as \"mqtts://broker.example\"")
+    )]
+    pub(crate) url: Option<String>,
+    /// Host name or address of the broker, if there is no `url`.
     #[schemars(
         regex(pattern = r"^[A-Za-z0-9._:-]{1,253}$"),
-        extend("x-form" = "a host name or an address, without mqtt:// and without the port")
+        extend("x-form" = "a host name or an address, without mqtt:// and without the port; a whole address goes into `url`")
     )]
     pub(crate) host: String,
-    /// TCP port of the broker.
+    /// TCP port of the broker, if there is no `url`.
     #[schemars(range(min = 1, max = 65535))]
     pub(crate) port: u16,
     /// User name. Empty: log in without one.
@@ -57,18 +67,10 @@ pub(crate) struct Mqtt {
         extend("x-form" = "levels of A-Z, a-z, 0-9, - and _, with / only between them")
     )]
     pub(crate) base: String,
-    /// Messages kept while the broker is away. When they are more, the oldest go first.
-    #[schemars(range(min = 1, max = 100000))]
-    pub(crate) queue: u32,
     /// Longest wait between two attempts to reach the broker.
     #[serde(with = "duration::text")]
     #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "1h"))]
     pub(crate) retry_max: Duration,
-    /// Age at which a report that nobody has fetched yet is worthless. It is dropped then from the queue, and by the broker
-    /// (MQTT 5 only).
-    #[serde(with = "duration::text")]
-    #[schemars(with = "duration::Text", extend("x-minimum" = "1s", "x-maximum" = "720h"))]
-    pub(crate) message_expiry: Duration,
     /// Commands that are obeyed, from whoever may write to `<base>/<site>/<device>/cmd/…` at the broker. Empty: none, and
     /// nothing is listened to.
     #[schemars(
@@ -85,11 +87,41 @@ pub(crate) struct Mqtt {
         extend("x-form" = "1 to 64 of the characters A-Z, a-z, 0-9, - and _")
     )]
     pub(crate) homeassistant_prefix: String,
+    pub(crate) tls: Tls,
+}
+
+/// Encryption on the way to the broker, with `url = "mqtts://…"` or `"wss://…"`. The broker's certificate is always
+/// verified; nothing switches that off. The files are PEM, and are read anew for each connection.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Tls {
+    /// File of the CAs that may have signed the broker's certificate. Empty: those that the system trusts.
+    #[serde(with = "optional")]
+    #[schemars(with = "String")]
+    pub(crate) ca: Option<PathBuf>,
+    /// File of this device's certificate, for brokers that demand one, followed by those between it and its CA.
+    #[serde(with = "optional")]
+    #[schemars(with = "String")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// File of the key that belongs to `certificate`, without a passphrase, readable by affectd alone: best a systemd
+    /// credential.
+    #[serde(with = "optional")]
+    #[schemars(with = "String")]
+    pub(crate) key: Option<PathBuf>,
+    /// Name that the broker's certificate is for, if `url` names the broker otherwise, by its address for instance.
+    #[serde(with = "optional")]
+    #[schemars(
+        with = "String",
+        regex(pattern = "^[A-Za-z0-9._:-]{0,253}$"),
+        extend("x-form" = "a host name or an address")
+    )]
+    pub(crate) server_name: Option<String>,
 }
 
 impl Default for Mqtt {
     fn default() -> Self {
         Self {
+            url: None,
             host: "127.0.0.1".to_owned(),
             port: 1883,
             username: None,
@@ -99,12 +131,11 @@ impl Default for Mqtt {
             protocol: Protocol::V5,
             keep_alive: Duration::from_secs(30),
             base: "affectd".to_owned(),
-            queue: 1000,
             retry_max: Duration::from_secs(60),
-            message_expiry: Duration::from_secs(24 * 3600),
             commands: Vec::new(),
             homeassistant: false,
             homeassistant_prefix: "homeassistant".to_owned(),
+            tls: Tls::default(),
         }
     }
 }

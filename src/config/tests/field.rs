@@ -11,6 +11,19 @@ fn a_camera_is_one_thing_and_written_so_that_it_can_be_reached() {
             "write it as `url`, without user name and password",
         ),
         ("source = \"file:///srv/a.mp4\"", "write source = \"/srv/a.mp4\""),
+        ("source = \"/dev/video0 \"", "hardly seen"),
+        ("source = \"/dev/\u{a0}video0\"", "hardly seen"),
+        ("source = \"“/dev/video0”\"", "quotation marks of people"),
+        ("source = \"~/pictures\"", "write the whole path"),
+        ("source = \"$HOME/a.jpg\"", "write the whole path"),
+        (
+            "url = \"http://cam/x\"\nusername = \"a \"",
+            "`username` begins or ends with a blank",
+        ),
+        (
+            "[mqtt]\nusername = \" a\"",
+            "[mqtt] `username` begins or ends with a blank",
+        ),
         ("source = \"0\"", "write source = \"/dev/video0\""),
         (
             "source = \"a\"\nurl = \"rtsp://cam/x\"",
@@ -50,6 +63,10 @@ fn a_camera_is_one_thing_and_written_so_that_it_can_be_reached() {
         ),
         ("command = [\"a\", \"|\", \"b\"]", "which is for a shell"),
         ("command = [\"\"]", "`command` names no program"),
+        (
+            "command = [\"a\"]\nformat = \"rgb3\"\nwidth = 8192\nheight = 8192",
+            "raw frames of 8192×8192 px take more memory than there is",
+        ),
     ] {
         let message = message(&format!("[camera]\n{rest}"));
         assert!(message.contains(expected), "{rest}: {message}");
@@ -93,6 +110,22 @@ fn a_login_without_a_password_and_a_password_for_all_to_see_are_told() {
         assert!(told.len() == 1 && told[0].contains(expected), "{rest}: {told:?}");
     }
     assert_eq!(warnings("[camera]\ncommand = [\"a\", \"rtsp://cam/x\"]"), [""; 0]);
+}
+
+#[test]
+fn a_memory_that_is_too_short_for_the_frame_rate_is_told() {
+    let warnings = |rest: &str| from_str(&format!("{START}{rest}")).expect("accepted").warnings();
+    let told = warnings("[camera]\nfps = 4\n[detector]\ntrack_memory = \"300ms\"");
+    assert!(
+        told.len() == 1 && told[0].contains("is waited for 625ms instead"),
+        "{told:?}"
+    );
+    for fine in [
+        "[camera]\nfps = 10\n[detector]\ntrack_memory = \"300ms\"",
+        "[camera]\nfps = 1",
+    ] {
+        assert_eq!(warnings(fine), [""; 0], "{fine}");
+    }
 }
 
 #[test]

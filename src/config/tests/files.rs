@@ -37,11 +37,11 @@ fn what_comes_later_wins_key_by_key() {
     let folder = folder(&[
         (
             "a.toml",
-            &format!("{START}[mqtt]\nhost = \"a\"\nport = 1\nqueue = 1\nusername = \"a\"\n"),
+            &format!("{START}[mqtt]\nhost = \"a\"\nport = 1\nbase = \"b1\"\nusername = \"a\"\n"),
         ),
-        ("b.toml", "[mqtt]\nport = 2\nqueue = 2\nusername = \"b\"\n"),
+        ("b.toml", "[mqtt]\nport = 2\nbase = \"b2\"\nusername = \"b\"\n"),
         ("conf.d/20-x.toml", "[mqtt]\nusername = \"20\"\n"),
-        ("conf.d/10-x.toml", "[mqtt]\nqueue = 3\nusername = \"10\"\n"),
+        ("conf.d/10-x.toml", "[mqtt]\nbase = \"b3\"\nusername = \"10\"\n"),
         ("conf.d/30-x.txt", "not TOML"),
     ]);
     let config = load_from(
@@ -51,7 +51,10 @@ fn what_comes_later_wins_key_by_key() {
     )
     .expect("accepted");
     let mqtt = config.mqtt;
-    assert_eq!((mqtt.host.as_str(), mqtt.port, mqtt.queue), ("a", 2, 3));
+    assert_eq!(
+        (mqtt.host.as_str(), mqtt.port, mqtt.base.as_str()),
+        ("a", 2, "b3")
+    );
     assert_eq!(
         (mqtt.username.as_deref(), mqtt.client_id.as_deref()),
         (Some("20"), Some("env"))
@@ -165,7 +168,7 @@ fn messages_name_the_file_that_a_value_came_from() {
             "[mqtt]\nport = 1884\nhots = \"b\"\n[deployment]\nplace = \"workplace\"\n",
         ),
     ]);
-    let text = load_from(&folder, &["a.toml"], &[("AFFECTD__MQTT__QUEUE", "none")]).expect_err("refused");
+    let text = load_from(&folder, &["a.toml"], &[("AFFECTD__CAMERA__WIDTH", "none")]).expect_err("refused");
     let places: Vec<&str> = text.lines().filter(|line| line.contains(": [")).collect();
     assert_eq!(
         places,
@@ -173,7 +176,7 @@ fn messages_name_the_file_that_a_value_came_from() {
             "a.toml:8:8: [mqtt] `port` is 0; it must be from 1 to 65535",
             "conf.d/10.toml:3:1: [mqtt] unknown key `hots`",
             "conf.d/10.toml:5:9: [deployment] `place` is \"workplace\", where it is forbidden to read emotions",
-            "AFFECTD__MQTT__QUEUE (environment): [mqtt] `queue` must be a whole number, but this is text",
+            "AFFECTD__CAMERA__WIDTH (environment): [camera] `width` must be a whole number, but this is text",
         ]
     );
 }

@@ -142,7 +142,12 @@ fn an_unknown_key_and_the_likely_one() {
             "unknown table `mqqt`\n    [mqqt]\n     ^^^^  did you mean `mqtt`?",
         ),
         ("[window]\ncolour = 1", "known here: `length`"),
-        ("[mqtt]\ncolour = 1", "`affectd config --defaults` lists all keys"),
+        (
+            "[camera]\ncolour = 1",
+            "`affectd config --defaults` lists all keys",
+        ),
+        ("[mqtt]\nqueue = 1000", "`queue` has another place"),
+        ("[spool]\nmax_size = \"32MB\"", "whole MiB, such as \"32MiB\""),
         (
             "[mqtt]\npassword = \"hunter2\"",
             "`password` must not stand in the configuration",

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Error, bail};
 
-use super::client::ASKING;
 use super::dial::Dialer;
 use super::link::{Answer, Link, Lost};
-use super::{Kind, Settings, explain};
+use super::{Kind, Settings};
 
 /// How long name, connection and answer may take, each: somebody waits.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,18 +77,18 @@ fn with_link<T>(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let Settings { host, port, .. } = &settings;
-    let reached = |why: String| Error::msg(format!("The MQTT broker {host}:{port} is not reached: {why}."));
+    let reached = |why: String| {
+        Error::msg(format!(
+            "The MQTT broker {} is not reached: {why}.",
+            settings.address()
+        ))
+    };
     runtime.block_on(async {
         let mut dialer = Dialer::default();
-        let stream = dialer.dial(host, *port, PATIENCE).await.map_err(reached)?;
-        let mut link = match Link::open(stream, &settings, None, PATIENCE).await {
-            Ok(link) => link,
-            Err(Lost::ShutOut) if dialer.speaks_tls(host, *port, ASKING).await => {
-                return Err(reached(explain::tls(&settings)));
-            }
-            Err(lost) => return Err(reached(lost.explain(&settings))),
-        };
+        let connection = dialer.connect(&settings, PATIENCE).await.map_err(reached)?;
+        let mut link = Link::open(connection.stream, &settings, None, PATIENCE)
+            .await
+            .map_err(|lost| reached(lost.explain(&settings)))?;
         let done = work(&mut link).await;
         match done {
             Ok(done) => {
