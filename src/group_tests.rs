@@ -210,8 +210,8 @@ fn after_a_pause_by_command_the_ten_minutes_begin_with_its_end() {
                 std::thread::yield_now();
             }
         };
-        (0..6).for_each(|i| sender.send(seen(i * 1000, 6, SHORT)).unwrap());
-        wait_for(1);
+        (0..11).for_each(|i| sender.send(seen(i * 1000, 6, SHORT)).unwrap());
+        wait_for(2);
         progress.set_paused(PausedBy::Command, true);
         sender.send(seen(300_000, 6, SHORT)).unwrap();
         wait_for(75);
@@ -220,9 +220,10 @@ fn after_a_pause_by_command_the_ten_minutes_begin_with_its_end() {
         drop(sender);
     });
     let published = published.into_inner().unwrap();
-    assert_eq!(published[0], "numbers");
-    let next = published[1..].iter().position(|kind| *kind == "numbers").unwrap() + 1;
-    // Not at 604 s, ten minutes after the report.
+    // The first window of a start, then a report.
+    assert_eq!(published[..2], ["held", "numbers"]);
+    let next = published[2..].iter().position(|kind| *kind == "numbers").unwrap() + 2;
+    // Not at 608 s, ten minutes after the report.
     assert!((224..=225).contains(&next), "{next}: {published:?}");
 }
 

@@ -85,7 +85,7 @@ mod tests {
     fn report(body: &str) -> WindowReport {
         let text = format!(
             r#"{{"schema":"affectd/window/2","device":"d","site":"s","camera":"c","seq":7,"boot_id":"b",
-               "start":"2026-01-01T10:00:00.000Z","end":"2026-01-01T10:00:15.000Z","clock_synced":true,"aligned":true,
+               "start":"2026-01-01T10:00:00.000Z","end":"2026-01-01T10:00:15.000Z","uptime_seconds":15.0,"clock_synced":true,"aligned":true,
                "partial":false,"source":"camera","model":{{"id":"m","sha256":"x"}},{body}}}"#
         );
         serde_json::from_str(&text).expect("a report")

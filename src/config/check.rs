@@ -157,7 +157,7 @@ impl<'a> Check<'a> {
     fn unknown(&mut self, key: &str, entry: &Entry, schema: &Json, path: &str) {
         if let Some((_, _, instead)) = ABSENT_ON_PURPOSE.iter().find(|(t, k, _)| (*t, *k) == (path, key)) {
             let what = match *instead {
-                INTO_A_FILE => format!("`{key}` must not stand in the configuration"),
+                INTO_A_FILE | NEVER_UNVERIFIED => format!("`{key}` must not stand in the configuration"),
                 _ => format!("`{key}` has another place"),
             };
             self.problems.add(&entry.key, path, what, *instead);

@@ -93,7 +93,7 @@ pub(super) mod tests {
     pub(crate) fn report(seq: u64, body: &str) -> WindowReport {
         let text = format!(
             r#"{{"schema":"affectd/window/2","device":"d","site":"s","camera":"c","seq":{seq},"boot_id":"b",
-               "start":"2026-01-01T10:00:00.000Z","end":"2026-01-01T10:00:15.000Z","clock_synced":true,"aligned":true,
+               "start":"2026-01-01T10:00:00.000Z","end":"2026-01-01T10:00:15.000Z","uptime_seconds":15.0,"clock_synced":true,"aligned":true,
                "partial":false,"source":"camera","model":{{"id":"m","sha256":"x"}},{body}}}"#
         );
         serde_json::from_str(&text).expect("a report")

@@ -30,7 +30,8 @@ fn snapshot() -> Snapshot {
         "drops":{"broken":1,"heat":2,"late":3},
         "latency":[{"up_to_ms":10,"frames":4},{"up_to_ms":25,"frames":2},{"up_to_ms":null,"frames":1}],
         "board":{"celsius":55.0,"throttled":false,"under_voltage":null,"under_voltage_since_boot":null},
-        "spool":{"waiting":5,"dropped":0,"refused":0,"acknowledged":9},
+        "spool":{"waiting":5,"oldest_seconds":60,"on_disk":true,"dropped":0,"refused":0,"damaged":0,"acknowledged":9},
+        "certificates":[],
         "disk":{"free_mib":100,"total_mib":200,"read_only":false}}"#;
     Snapshot {
         health: serde_json::from_str(health).expect("a health"),

@@ -72,7 +72,7 @@ fn the_effective_configuration_says_where_each_value_was_written() {
         ),
         ("conf.d/10-x.toml", "[mqtt]\n\nport = 2\n"),
     ]);
-    let env = [("AFFECTD__MQTT__QUEUE".to_owned(), "7".to_owned())];
+    let env = [("AFFECTD__MQTT__RETRY_MAX".to_owned(), "7s".to_owned())];
     let (config, origins) =
         load_with_origins(&[folder.path().join("a.toml")], env.into_iter()).expect("accepted");
     let text = config.effective_toml_with(&origins);
@@ -82,7 +82,7 @@ fn the_effective_configuration_says_where_each_value_was_written() {
         "site = \"museum-north\"  # a.toml:3",
         "host = \"a\"  # a.toml:8",
         "port = 2  # conf.d/10-x.toml:3",
-        "queue = 7  # AFFECTD__MQTT__QUEUE (environment)",
+        "retry_max = \"7s\"  # AFFECTD__MQTT__RETRY_MAX (environment)",
         "keep_alive = \"30s\"  # default",
         "[[camera.mask]]  # a.toml:10",
         "commands = []  # default",
