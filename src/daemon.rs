@@ -230,7 +230,7 @@ fn run_by(
         handover: &handover,
     });
     let ((flow, next), board) = beside(
-        progress.stop(),
+        progress.ended(),
         |over| board.watch(view, over),
         |over| steward.into_iter().for_each(|mut steward| steward.watch(over)),
         || {
@@ -278,7 +278,7 @@ fn run_pipelines(
         let flow = pipeline::run(&source, pace, vision, reporter, progress, tell, &mut publish);
         // Before it is looked what comes next: whatever comes from now on halts the next one.
         progress.begin_again(BETWEEN);
-        if flow.is_err() || progress.stop().load(Ordering::Relaxed) {
+        if flow.is_err() || progress.is_ending() {
             return (flow, None);
         }
         match handover.take() {

@@ -86,12 +86,15 @@ pub(crate) struct Progress {
     rewound: Count,
     /// Part of the frames that is taken, in thousandths.
     rate: AtomicU32,
-    stop: Arc<AtomicBool>,
+    /// Somebody asks for the end of all runs: a signal.
+    asked: Arc<AtomicBool>,
+    /// This run ends for a reason of its own.
+    ended: AtomicBool,
 }
 
 impl Progress {
-    /// A run that begins now and ends when `stop` is set.
-    pub(crate) fn new(stop: Arc<AtomicBool>) -> Self {
+    /// A run that begins now and ends when `asked` is set, or [`Self::ended`].
+    pub(crate) fn new(asked: Arc<AtomicBool>) -> Self {
         Self {
             origin: Instant::now(),
             beats: Default::default(),
@@ -114,13 +117,19 @@ impl Progress {
             played: Count::default(),
             rewound: Count::default(),
             rate: AtomicU32::new(FULL),
-            stop,
+            asked,
+            ended: AtomicBool::new(false),
         }
     }
 
-    /// The flag that ends the run.
-    pub(crate) fn stop(&self) -> &AtomicBool {
-        &self.stop
+    /// Whether the run is to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.asked.load(Relaxed) || self.ended.load(Relaxed)
+    }
+
+    /// The flag that ends this run, and none that follows it in the same process.
+    pub(crate) fn ended(&self) -> &AtomicBool {
+        &self.ended
     }
 
     /// Time since the run began.
@@ -185,7 +194,7 @@ impl Progress {
 
     /// Whether the pipeline is to end, for whatever reason.
     pub(crate) fn ends(&self) -> bool {
-        self.halted.load(Relaxed) || self.stop.load(Relaxed)
+        self.halted.load(Relaxed) || self.is_ending()
     }
 
     /// The pipeline begins again: a stream of its own, without a frame yet. Its threads may take so long to come round.

@@ -183,7 +183,10 @@ fn a_broker_restarted_on_the_way_loses_no_window() {
     daemon.process.signal("-TERM");
     daemon.process.wait_for_log(" undelivered.");
     let log = daemon.process.log();
-    assert!(log.contains("0 dropped, 0 refused, 0 undelivered"), "{log}");
+    assert!(
+        log.contains("0 dropped, 0 refused, 0 damaged, 0 undelivered"),
+        "{log}"
+    );
     let acknowledged: u64 = log
         .split(" windows acknowledged")
         .next()
@@ -258,7 +261,6 @@ fn the_demo_plays_once_with_its_own_broker_for_both_versions() {
             count("suppressed") >= 1,
             "the family of four is suppressed: {windows:#?}"
         );
-        assert!(count("held") >= 1, "one who goes alone is held");
         assert!(count("people") >= 3, "five friends and more are not");
         assert_eq!(
             count("suppressed") + count("held") + count("people"),

@@ -291,7 +291,7 @@ fn everything_is_tried_even_when_the_configuration_is_wrong() {
     assert!(line(&said, "models").contains("golden vectors agree"));
     assert!(line(&said, "source").contains(" px"));
     let reach = line(&said, "reach");
-    assert!(reach.contains(" m away with a lens of 60°"), "{reach}");
+    assert!(reach.contains(" m away with a lens of 62°"), "{reach}");
     assert!(line(&said, "speed").contains("frames per second with nobody in view"));
     assert!(line(&said, "broker").contains("was taken and read back"));
 

@@ -218,7 +218,7 @@ impl Board {
                 let before = std::mem::replace(&mut sign, Sign::of(&facts));
                 if stopping {
                     // The last line stays.
-                } else if progress.stop().load(Relaxed) {
+                } else if progress.is_ending() {
                     stopping = true;
                     self.tell_stopping();
                 } else if status.is_due(now) || sign != before {

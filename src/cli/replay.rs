@@ -77,13 +77,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
                 .and_then(print);
         }
         if written.is_err() {
-            progress.stop().store(true, Ordering::Relaxed);
+            progress.ended().store(true, Ordering::Relaxed);
         }
     };
     let source = SourceSettings::files(&arguments.path, config.camera.fps);
     let pace = setup::pace(&config);
     let flow = std::thread::scope(|scope| {
-        scope.spawn(|| playing.tell(&progress));
+        let teller = std::thread::Builder::new().name("playing".to_owned());
+        // Without a thread for it, nobody is told; the pipeline says what is missing.
+        let _ = teller.spawn_scoped(scope, || playing.tell(&progress));
         let _over = playing.until();
         pipeline::run(
             &source,

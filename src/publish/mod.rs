@@ -264,7 +264,7 @@ impl Shared {
     /// Notes when the daemon is asked to end; when publishing has to be over, once that is known.
     fn look_for_stop(&self) -> Option<Instant> {
         let mut state = self.lock();
-        if self.progress.stop().load(Ordering::Relaxed) {
+        if self.progress.is_ending() {
             state.asked.get_or_insert_with(Instant::now);
         }
         state.deadline
@@ -538,7 +538,7 @@ struct EndsTheRun<'a>(&'a Progress);
 
 impl Drop for EndsTheRun<'_> {
     fn drop(&mut self) {
-        self.0.stop().store(true, Ordering::Relaxed);
+        self.0.ended().store(true, Ordering::Relaxed);
     }
 }
 

@@ -474,7 +474,7 @@ fn what_a_stop_has_taken_before_is_counted() {
     let progress = Arc::new(Progress::new(Arc::default()));
     let publisher = Publisher::start(settings(1), Vec::new(), Arc::clone(&progress)).expect("a thread");
     window(&publisher, 0);
-    progress.stop().store(true, Ordering::Relaxed);
+    progress.ended().store(true, Ordering::Relaxed);
     // The pipeline ends.
     std::thread::sleep(Duration::from_secs(2));
     let began = Instant::now();
@@ -699,7 +699,7 @@ fn publisher(publish: impl FnOnce(&Shared) + Send + 'static) -> (Publisher, Arc<
 fn a_publishing_thread_that_dies_ends_the_run() {
     let (publisher, progress) = publisher(|_| panic!("on purpose"));
     let began = Instant::now();
-    while !progress.stop().load(Ordering::Relaxed) {
+    while !progress.is_ending() {
         assert!(
             began.elapsed() < Duration::from_secs(10),
             "the run goes on without it"
