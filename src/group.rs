@@ -156,7 +156,7 @@ impl Reporter {
             start: rfc3339(dates.start),
             end: rfc3339(dates.end),
             clock_synced: dates.synced,
-            uptime_seconds: (span.end.as_secs_f64() * 1000.0).round() / 1000.0,
+            uptime_seconds: ((progress.stream_began() + span.end).as_secs_f64() * 1000.0).round() / 1000.0,
             aligned: span.aligned && dates.synced,
             partial: span.partial,
             source: self.settings.source,
@@ -194,6 +194,9 @@ pub(crate) fn group_loop(
     progress: &Progress,
     mut publish: impl FnMut(WindowReport),
 ) {
+    if let StreamClock::Real(origin) = clock {
+        progress.set_stream_began(origin);
+    }
     if let Some(until) = reporter.last_report.silent_for(clock.now(Duration::ZERO)) {
         reporter.gate.keep_silent(until);
     }

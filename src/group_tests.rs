@@ -336,3 +336,26 @@ fn a_window_that_went_out_before_the_clock_was_known_can_be_dated_by_a_later_one
         assert_eq!(end - before, ended);
     }
 }
+
+#[test]
+fn a_pipeline_that_begins_again_goes_on_counting_the_time_of_the_run() {
+    let progress = Progress::new(std::sync::Arc::default());
+    let last = || {
+        let (sender, receiver) = channel();
+        (0..4).for_each(|i| sender.send(seen(i * 1000, 6, SHORT)).unwrap());
+        drop(sender);
+        let clock = StreamClock::Frames(SystemTime::UNIX_EPOCH);
+        let reporter = reporter(Origin::Recording, Duration::from_secs(4), 1.0);
+        let mut last = (0, 0.0);
+        group_loop(&receiver, clock, reporter, &progress, |report| {
+            last = (report.seq, report.uptime_seconds);
+        });
+        last
+    };
+    let first = last();
+    assert_eq!(first, (0, 4.0));
+    std::thread::sleep(Duration::from_millis(20));
+    progress.begin_again(Duration::ZERO);
+    let second = last();
+    assert!(second.0 == 1 && second.1 >= 4.02, "{second:?}");
+}

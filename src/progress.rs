@@ -84,6 +84,8 @@ pub(crate) struct Progress {
     /// Up to when a file was played, and when it last started again, in microseconds of the stream.
     played: Count,
     rewound: Count,
+    /// When the present stream began, in microseconds of the run.
+    began: Count,
     /// Part of the frames that is taken, in thousandths.
     rate: AtomicU32,
     /// Somebody asks for the end of all runs: a signal.
@@ -116,6 +118,7 @@ impl Progress {
             halted: AtomicBool::new(false),
             played: Count::default(),
             rewound: Count::default(),
+            began: Count::default(),
             rate: AtomicU32::new(FULL),
             asked,
             ended: AtomicBool::new(false),
@@ -203,6 +206,18 @@ impl Progress {
         self.excuse(patience);
         self.set_played(Duration::ZERO);
         self.set_rewound(Duration::ZERO);
+        self.set_stream_began(Instant::now());
+    }
+
+    /// The stream began at this moment.
+    pub(crate) fn set_stream_began(&self, at: Instant) {
+        let began = at.saturating_duration_since(self.origin);
+        self.began.set(u64::try_from(began.as_micros()).unwrap_or(0));
+    }
+
+    /// The time of the run at which the present stream began.
+    pub(crate) fn stream_began(&self) -> Duration {
+        Duration::from_micros(self.began.get())
     }
 
     /// The pipeline's threads may take so long to come round.
