@@ -308,8 +308,9 @@ fn beside<T>(
         let steward = std::thread::Builder::new()
             .name("steward".to_owned())
             .spawn_scoped(scope, move || {
-                let ended = SetsOnPanic(stop);
+                let ended = Sets(stop);
                 steward(over);
+                // Its end is no reason to end the work; only a panic is.
                 std::mem::forget(ended);
             });
         let steward = match steward {
@@ -385,15 +386,6 @@ pub(crate) fn settings(config: &Config) -> Settings {
                 .homeassistant
                 .then(|| homeassistant::birth_topic(&mqtt.homeassistant_prefix)),
         },
-    }
-}
-
-/// The same, if nobody forgets it before.
-struct SetsOnPanic<'a>(&'a AtomicBool);
-
-impl Drop for SetsOnPanic<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -3,9 +3,9 @@
 use affect_core::manifest::Task;
 use affect_vision::LoadedModel;
 
-use super::{ConfigFiles, Exit, Failure, print};
+use super::{ConfigFiles, Exit, Failure, device_or_own, print};
 use crate::daemon::settings;
-use crate::setup::{SetupError, device_id, names};
+use crate::setup::{SetupError, names};
 use crate::{homeassistant, place, publish};
 
 #[derive(Debug, clap::Args)]
@@ -22,14 +22,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    let device = match &arguments.device {
-        Some(device) => device.clone(),
-        None => {
-            device_id(&config)
-                .map_err(|error| Failure::new(Exit::Config, error))?
-                .name
-        }
-    };
+    let device = device_or_own(arguments.device.as_deref(), &config)?;
     let topic = homeassistant::topic(&config.mqtt.homeassistant_prefix, &device);
     if arguments.remove {
         if device.contains(['/', '+', '#']) || device.is_empty() {

@@ -16,7 +16,7 @@ use crate::config::{self, Config};
 use crate::delegate::Request;
 use crate::logging;
 use crate::redact;
-use crate::setup::SetupError;
+use crate::setup::{SetupError, device_id};
 
 mod bars;
 mod bench;
@@ -263,6 +263,16 @@ fn print(line: impl Display) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
+}
+
+/// The device that was named, or else this one.
+fn device_or_own(named: Option<&str>, config: &Config) -> Result<String, Failure> {
+    match named {
+        Some(device) => Ok(device.to_owned()),
+        None => device_id(config)
+            .map(|device| device.name)
+            .map_err(|error| Failure::new(Exit::Config, error)),
+    }
 }
 
 /// The longest time from a signal to the end. systemd waits six seconds; whoever started the program by hand waits for ever.

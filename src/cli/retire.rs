@@ -5,10 +5,9 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use affect_core::report::Status;
 
-use super::{ConfigFiles, Exit, Failure, print};
+use super::{ConfigFiles, Exit, Failure, device_or_own, print};
 use crate::daemon::settings;
 use crate::publish::{self, Settings};
-use crate::setup::device_id;
 use crate::{homeassistant, redact};
 
 #[derive(Debug, clap::Args)]
@@ -37,14 +36,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let config = arguments.config.load()?;
-    let device = match &arguments.device {
-        Some(device) => device.clone(),
-        None => {
-            device_id(&config)
-                .map_err(|error| Failure::new(Exit::Config, error))?
-                .name
-        }
-    };
+    let device = device_or_own(arguments.device.as_deref(), &config)?;
     let site = arguments.site.as_ref().unwrap_or(&config.deployment.site);
     let mqtt_base = arguments.base.as_ref().unwrap_or(&config.mqtt.base);
     for name in [&device, site].into_iter().chain(&arguments.camera) {

@@ -53,17 +53,21 @@ impl Fixed {
             min_group: config.privacy.min_group,
             window_seconds: config.window.length.as_secs_f64(),
             min_face_px: config.detector.min_face_px,
-            reach_metres: reach(camera.width, camera.field_of_view, config.detector.min_face_px),
+            reach_metres: reach(
+                camera.width.into(),
+                camera.field_of_view,
+                config.detector.min_face_px.into(),
+            ),
             field_of_view: camera.field_of_view,
             accelerator,
         }
     }
 }
 
-/// How far from the camera a face is `least` pixels wide, in metres: `width` pixels see `degrees` of the room.
-pub(crate) fn reach(width: u32, degrees: f64, least: u32) -> f64 {
-    let pixels_per_unit = f64::from(width) / 2.0 / (degrees.to_radians() / 2.0).tan();
-    FACE_METRES * pixels_per_unit / f64::from(least.max(1))
+/// How far from the camera a face is `pixels` wide, in metres, where `width` pixels see `degrees` of the room.
+pub(crate) fn reach(width: f64, degrees: f64, pixels: f64) -> f64 {
+    let pixels_per_unit = width / 2.0 / (degrees.to_radians() / 2.0).tan();
+    FACE_METRES * pixels_per_unit / pixels
 }
 
 /// How the device is doing, as the board thread told last.
@@ -127,9 +131,9 @@ mod tests {
     #[test]
     fn a_face_is_seen_as_far_as_its_pixels_go() {
         // 640 px over 62 degrees: a face of 15 cm has 24 px at 3.3 m; twice the pixels see twice as far.
-        let near = reach(640, 62.0, 24);
+        let near = reach(640.0, 62.0, 24.0);
         assert!((3.2..3.4).contains(&near), "{near}");
-        assert!((reach(1280, 62.0, 24) - 2.0 * near).abs() < 1e-9);
-        assert!(reach(640, 120.0, 24) < near / 2.0);
+        assert!((reach(1280.0, 62.0, 24.0) - 2.0 * near).abs() < 1e-9);
+        assert!(reach(640.0, 120.0, 24.0) < near / 2.0);
     }
 }

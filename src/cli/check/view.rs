@@ -10,10 +10,9 @@ use super::{Exit, Finding};
 use crate::capture::Next;
 use crate::config::Config;
 use crate::setup::{self, Setup};
+use crate::status::reach as far;
 use crate::vision::{Decoder, Vision};
 
-/// How broad a face is, in metres.
-const FACE: f64 = 0.15;
 /// How many pixels of its input a face takes that the detector finds reliably (models/yunet-320/CARD.md).
 const RELIABLE: f64 = 32.0;
 /// How often each step is timed.
@@ -81,11 +80,6 @@ pub(super) fn reach(config: &Config, picture: Option<&Sample>, setup: Option<&Se
         );
     }
     Finding::Works(format!("{text} (estimated; [camera] field_of_view is the lens)"))
-}
-
-/// How far from the camera a face is `pixels` wide, in metres, where `width` pixels see `degrees` of the room.
-fn far(width: f64, degrees: f64, pixels: f64) -> f64 {
-    FACE * width / (2.0 * pixels * (degrees / 2.0).to_radians().tan())
 }
 
 /// How many frames per second this board looks at.
